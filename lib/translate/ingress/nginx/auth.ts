@@ -110,6 +110,7 @@ const SAME = (name: string, form: NginxForm, onFault: NginxAnnotation['onFault']
 const COPIED = [
   'auth-always-set-cookie',
   'auth-method',
+  'auth-request-redirect',
   'auth-response-headers',
   'auth-signin',
   'auth-signin-redirect-param',
@@ -125,6 +126,7 @@ export const EXTERNAL_AUTH: NginxFeature = {
       'an answer other than 2xx goes to the client as it is, where ingress-nginx answers 500 unless it is 401 or 403; no answer is 503',
     ),
     'auth-method': SAME('auth-method', METHOD, 'closed'),
+    'auth-request-redirect': SAME('auth-request-redirect', URL_FORM, 'default'),
     'auth-signin': SAME('auth-signin', URL_FORM, 'default'),
     'auth-signin-redirect-param': SAME('auth-signin-redirect-param', PARAMETER, 'default'),
     'auth-response-headers': SAME('auth-response-headers', NAMES, 'closed'),
@@ -147,7 +149,7 @@ export const EXTERNAL_AUTH: NginxFeature = {
     for (const name of COPIED) {
       const text = nginx.text(name)
       if (text === undefined) continue
-      if (name === 'auth-signin') writeUrl(nginx, name, text, name)
+      if (name === 'auth-signin' || name === 'auth-request-redirect') writeUrl(nginx, name, text, name)
       else if (name === 'auth-always-set-cookie') nginx.set(name, String(nginx.flag(name)), name)
       else if (name !== 'auth-signin-redirect-param' || nginx.text('auth-signin') !== undefined)
         nginx.set(name, text, name)

@@ -6,7 +6,16 @@ import { BASIC_AUTH, EXTERNAL_AUTH } from './auth.ts'
 import { CORS } from './cors.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
 import { CANARY, SERVER_ALIAS, WWW } from './hosts.ts'
-import { BODY_SIZE, BUFFERING, ERROR_PAGES, NEXT_UPSTREAM, TIMEOUTS, UPSTREAM_HOST } from './proxying.ts'
+import {
+  BODY_SIZE,
+  BUFFERING,
+  COOKIES,
+  ERROR_PAGES,
+  LOCATION,
+  NEXT_UPSTREAM,
+  TIMEOUTS,
+  UPSTREAM_HOST,
+} from './proxying.ts'
 import { HTTPS, REDIRECTS, REWRITE } from './redirects.ts'
 import { IDLE, MISSING, REFUSED } from './without-effect.ts'
 
@@ -29,6 +38,8 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   NEXT_UPSTREAM,
   BUFFERING,
   UPSTREAM_HOST,
+  COOKIES,
+  LOCATION,
   ERROR_PAGES,
 ]
 

@@ -1,5 +1,6 @@
 /** How endpoints are asked: sizes, time limits, tries, buffers, the host; and the pages of errors (BS, TO, NU, UV, CE). */
 import { FLAG, type NginxFeature, type NginxForm, NUMBER, printSize, SECONDS, SIZE, SWITCH } from './feature.ts'
+import { writeUrl } from './variable.ts'
 
 /** The most that `tries` takes. */
 const MOST_TRIES = 100
@@ -161,8 +162,9 @@ export const ERROR_PAGES: NginxFeature = {
         help: 'write statuses from 400 to 599 with commas between, as in "404,503"',
       },
       onFault: 'default',
-      options: ['error-pages', 'error-pages-service'],
-      differs: 'the client gets the status of the error with the page; without `default-backend` there are no pages',
+      options: ['error-pages', 'error-pages-service', 'error-pages-status'],
+      differs:
+        'without `default-backend` there are no pages; where the Service does not answer within 2 s, the error goes out as it was',
     },
     'default-backend': {
       form: {
@@ -189,6 +191,8 @@ export const ERROR_PAGES: NginxFeature = {
     // CE2: a path without endpoints has its page of it.
     nginx.set('error-pages', errors ?? '503', errors === undefined ? 'default-backend' : 'custom-http-errors')
     nginx.set('error-pages-service', service, 'default-backend')
+    // CE1: the client gets the status that the Service answers with.
+    nginx.set('error-pages-status', 'page', 'default-backend')
     const isOwnAlone = errors === undefined || nginx.flag('disable-proxy-intercept-errors') === true
     if (isOwnAlone)
       nginx.set(
@@ -196,5 +200,73 @@ export const ERROR_PAGES: NginxFeature = {
         'gateway',
         errors === undefined ? 'default-backend' : 'disable-proxy-intercept-errors',
       )
+  },
+}
+
+/** `from to`, or `off`. */
+const PAIR: NginxForm = {
+  pattern: /^(?:off|[^\s\x00-\x1f\x7f;"'{}]{1,500}\s+[^\x00-\x1f\x7f'{}]{1,500})$/,
+  fault: 'is no pair',
+  help: 'write what is replaced and what takes its place, as in "app.internal shop.example.com", or "off"',
+}
+
+export const COOKIES: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'proxy-cookie-domain': {
+      form: PAIR,
+      onFault: 'default',
+      options: ['cookie-domain'],
+      differs: 'regular expressions and variables are not read',
+    },
+    'proxy-cookie-path': {
+      form: PAIR,
+      onFault: 'default',
+      options: ['cookie-path'],
+      differs: 'regular expressions and variables are not read',
+    },
+  },
+  write(nginx) {
+    for (const [name, option] of [
+      ['proxy-cookie-domain', 'cookie-domain'],
+      ['proxy-cookie-path', 'cookie-path'],
+    ] as const) {
+      const pair = nginx.text(name)
+      if (pair === undefined || pair === 'off') continue
+      if (/^~|\$/.test(pair)) {
+        nginx.warn(name, 'regular expressions and variables are not read: cookies stay as they are', PAIR.help)
+      } else nginx.set(option, pair.replaceAll('"', '').replace(/\s+/, ' '), name)
+    }
+  },
+}
+
+const BEGINNING: NginxForm = {
+  pattern: /^[-\w.~/:$]{1,1000}$/,
+  fault: 'is no URL and no path',
+  help: 'write a URL, or the beginning of one, as in "http://app.internal/", or "off"',
+}
+
+export const LOCATION: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'proxy-redirect-from': {
+      form: BEGINNING,
+      onFault: 'default',
+      options: ['location-from'],
+      differs: '`default` and `off` leave Location as it is',
+    },
+    'proxy-redirect-to': { form: BEGINNING, onFault: 'default', options: ['location-to'] },
+  },
+  write(nginx) {
+    const from = nginx.text('proxy-redirect-from')
+    const to = nginx.text('proxy-redirect-to')
+    if (from === undefined || from === 'off') return
+    if (to === undefined || from === 'default') {
+      const message = from === 'default' ? '"default" says nothing here' : 'proxy-redirect-to is missing'
+      nginx.warn('proxy-redirect-from', message, 'write both, with the beginnings of URLs')
+      return
+    }
+    writeUrl(nginx, 'location-from', from, 'proxy-redirect-from')
+    writeUrl(nginx, 'location-to', to, 'proxy-redirect-to')
   },
 }

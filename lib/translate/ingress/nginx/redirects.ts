@@ -1,4 +1,4 @@
-/** Redirects and rewritings (S, RD, AR, R, XP). */
+/** Redirects and rewritings (SSL, RD, AR, R, XP). */
 import { FLAG, type NginxFeature, type NginxForm, type NginxReader, NUMBER } from './feature.ts'
 import { translateGroups, writeUrl } from './variable.ts'
 
@@ -90,7 +90,7 @@ export const HTTPS: NginxFeature = {
     'force-ssl-redirect': { form: FLAG, onFault: 'default', options: ['https-redirect'] },
   },
   write(nginx) {
-    // S2, S5: by itself a host is redirected where a tls section names it.
+    // SSL2, SSL5: by itself a host is redirected where a tls section names it.
     if (nginx.flag('force-ssl-redirect') === true) nginx.set('https-redirect', 'true', 'force-ssl-redirect')
     else if (nginx.flag('ssl-redirect') === false) nginx.set('https-redirect', 'false', 'ssl-redirect')
   },

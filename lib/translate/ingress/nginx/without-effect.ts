@@ -62,8 +62,6 @@ export const REFUSED: Readonly<Record<string, string>> = {
 const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
 const TLS = 'set `appProtocol: https` on the port of the Service'
 const BANDWIDTH = 'nothing limits how fast an answer goes'
-const COOKIES = 'cookies of endpoints are passed on as they are'
-const LOCATION = 'Location of endpoints is passed on as it is'
 const MIRROR = 'write `mirror`'
 
 /** They could be done, and are not; what stands in their place is named. */
@@ -72,7 +70,6 @@ export const MISSING: Readonly<Record<string, string>> = {
   'affinity-canary-behavior': AFFINITY,
   'affinity-mode': AFFINITY,
   'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
-  'auth-request-redirect': 'the auth server is told the URL that was asked for',
   'backend-protocol': TLS,
   'custom-headers': 'write `response-headers-set`',
   'enable-access-log': '`log.access` of the settings turns the log off for all routes',
@@ -82,10 +79,6 @@ export const MISSING: Readonly<Record<string, string>> = {
   'mirror-host': MIRROR,
   'mirror-request-body': MIRROR,
   'mirror-target': MIRROR,
-  'proxy-cookie-domain': COOKIES,
-  'proxy-cookie-path': COOKIES,
-  'proxy-redirect-from': LOCATION,
-  'proxy-redirect-to': LOCATION,
   'proxy-ssl-ciphers': TLS,
   'proxy-ssl-name': TLS,
   'proxy-ssl-protocols': TLS,

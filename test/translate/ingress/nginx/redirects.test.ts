@@ -1,11 +1,11 @@
-/** Redirects and rewritings (S, RD, AR, XP), at all doors. */
+/** Redirects and rewritings (SSL, RD, AR, XP), at all doors. */
 import t from 'tap'
 import { askHost, optionsOf, printService, startNginx, translateNginx, translateOne } from './nginx-ingress.ts'
 
 const isPlain = (door: string): boolean => !/TLS|HTTP\/2/.test(door)
 
 t.test(
-  'RD1 RD2 RD5 permanent-redirect and temporal-redirect answer with the URL alone, without a backend',
+  'RD1 RD2 RD3 RD5 permanent-redirect and temporal-redirect answer with the URL alone, without a backend',
   async (t) => {
     const lost = [['/', 'Prefix', 'nobody']] as const
     const doors = await startNginx(t, {
@@ -85,7 +85,7 @@ t.test('app-root beside a redirect of all paths does nothing', async (t) => {
   t.match(diagnostics, [{ severity: 'warning', message: /app-root: all paths are redirected already/ }])
 })
 
-t.test('S1 S2 S3 S5 ssl-redirect and force-ssl-redirect, by location', async (t) => {
+t.test('SSL1 SSL2 SSL3 SSL5 ssl-redirect and force-ssl-redirect, by location', async (t) => {
   const doors = await startNginx(
     t,
     {
@@ -116,7 +116,7 @@ t.test('S1 S2 S3 S5 ssl-redirect and force-ssl-redirect, by location', async (t)
       const answer = await askHost(doors, door, host, { target, host: `${host}.test:8080` })
       const isSent = isRedirected && isPlain(door)
       t.equal(answer.status, isSent ? 308 : 200, `${door} ${host} ${target}`)
-      // S3, and the difference: a slash at the end stays.
+      // SSL3, and the difference: a slash at the end stays.
       t.same(answer.field('location'), isSent ? [`https://${host}.test${target}`] : [])
     }
   }
