@@ -7,6 +7,7 @@ type OwnPort = Readonly<{ enabled: boolean; address: string; port: number }>
 
 const NAMES = [
   'clusterNetwork',
+  'compatibility',
   'endpoints',
   'externalIPs',
   'externalNames',
