@@ -374,7 +374,7 @@ function describeDenial(service: Service, denied: string): BackendProblem {
 }
 
 /** The port that a backend names (S13), or the problem with it. For an ExternalName it may be any number (S33). */
-function findPort(service: Service, backend: IngressServiceBackend): ServicePort | PortProblem {
+export function findPort(service: Service, backend: IngressServiceBackend): ServicePort | PortProblem {
   const wanted = backend.port
   const matching = service.ports.filter((port) =>
     'name' in wanted ? port.name === wanted.name : port.port === wanted.number,

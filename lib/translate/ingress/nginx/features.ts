@@ -3,7 +3,9 @@
 import { findNearest } from '../../../base/nearest.ts'
 import { LIMITS, SATISFY, SOURCE_RANGES } from './access.ts'
 import { BASIC_AUTH, EXTERNAL_AUTH } from './auth.ts'
+import { AFFINITY, BALANCING } from './balancing.ts'
 import { CORS } from './cors.ts'
+import { BACKEND_PROTOCOL, ENDPOINT_TLS } from './endpoint-tls.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
 import { BODY_SIZE, BUFFERING, ERROR_PAGES, NEXT_UPSTREAM, TIMEOUTS, UPSTREAM_HOST } from './proxying.ts'
 import { IDLE, MISSING, REFUSED } from './without-effect.ts'
@@ -22,6 +24,10 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   BUFFERING,
   UPSTREAM_HOST,
   ERROR_PAGES,
+  AFFINITY,
+  BALANCING,
+  BACKEND_PROTOCOL,
+  ENDPOINT_TLS,
 ]
 
 /** By the names of annotations without the domain. */

@@ -63,7 +63,6 @@ const REWRITE = 'write `rewrite-regex` and `rewrite-replacement`'
 const REDIRECT = 'write `redirect-host`, `redirect-path` and `redirect-code`'
 const CANARY = 'write `split`, `match-headers` or `match-cookies`'
 const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
-const TLS = 'set `appProtocol: https` on the port of the Service'
 const BANDWIDTH = 'nothing limits how fast an answer goes'
 const COOKIES = 'cookies of endpoints are passed on as they are'
 const LOCATION = 'Location of endpoints is passed on as it is'
@@ -71,13 +70,10 @@ const MIRROR = 'write `mirror`'
 
 /** They could be done, and are not; what stands in their place is named. */
 export const MISSING: Readonly<Record<string, string>> = {
-  affinity: AFFINITY,
   'affinity-canary-behavior': AFFINITY,
-  'affinity-mode': AFFINITY,
   'app-root': 'write `app-root`',
   'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
   'auth-request-redirect': 'the auth server is told the URL that was asked for',
-  'backend-protocol': TLS,
   canary: CANARY,
   'canary-by-cookie': CANARY,
   'canary-by-header': CANARY,
@@ -91,7 +87,6 @@ export const MISSING: Readonly<Record<string, string>> = {
   'from-to-www-redirect': 'write `redirect-www`, and rules for both hosts',
   'limit-rate': BANDWIDTH,
   'limit-rate-after': BANDWIDTH,
-  'load-balance': 'write `balancer` on the Service',
   'mirror-host': MIRROR,
   'mirror-request-body': MIRROR,
   'mirror-target': MIRROR,
@@ -101,30 +96,11 @@ export const MISSING: Readonly<Record<string, string>> = {
   'proxy-cookie-path': COOKIES,
   'proxy-redirect-from': LOCATION,
   'proxy-redirect-to': LOCATION,
-  'proxy-ssl-ciphers': TLS,
-  'proxy-ssl-name': TLS,
-  'proxy-ssl-protocols': TLS,
-  'proxy-ssl-secret': TLS,
-  'proxy-ssl-server-name': TLS,
-  'proxy-ssl-verify': TLS,
-  'proxy-ssl-verify-depth': TLS,
   'rewrite-target': REWRITE,
   'server-alias': 'write a rule for each name',
-  'session-cookie-change-on-failure': AFFINITY,
-  'session-cookie-conditional-samesite-none': AFFINITY,
-  'session-cookie-domain': AFFINITY,
-  'session-cookie-expires': AFFINITY,
-  'session-cookie-max-age': AFFINITY,
-  'session-cookie-name': AFFINITY,
-  'session-cookie-path': AFFINITY,
-  'session-cookie-samesite': AFFINITY,
-  'session-cookie-secure': AFFINITY,
   'ssl-redirect': '`https.redirect` of the settings says it for all hosts that a tls section names',
   'temporal-redirect': REDIRECT,
   'temporal-redirect-code': REDIRECT,
-  'upstream-hash-by': 'write `balancer: hash` and `hash-by` on the Service',
-  'upstream-hash-by-subset': 'write `balancer: hash` on the Service',
-  'upstream-hash-by-subset-size': 'write `balancer: hash` on the Service',
   'use-regex': 'write `path-type: regex`',
   'x-forwarded-prefix': 'write `request-headers-set`',
 }
