@@ -107,7 +107,7 @@ export const DIAGNOSTICS = {
     'error',
     'an annotation promises to refuse, check or limit requests, which is not done here: its routes are closed; a warning where the setting unsupportedGuards lets them be served',
   ],
-  PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
+  PORTICO_ANN_CANARY: ['warning', 'a canary Ingress, or a path of one, serves nothing'],
   // Routes
   PORTICO_ROUTE_ADDRESS_FALLS_THROUGH: [
     'warning',
@@ -122,6 +122,10 @@ export const DIAGNOSTICS = {
   PORTICO_ROUTE_FILTER_UNEVEN: [
     'warning',
     'Services among which requests are divided do not have the same filters; an error where that closes the routes, information where a guard acts on all of them',
+  ],
+  PORTICO_ROUTE_HOST_PATTERNS: [
+    'warning',
+    'paths of an Ingress are regular expressions, since another Ingress says so of all paths of the host',
   ],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
   PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],

@@ -73,6 +73,8 @@ export function isClosedBy(code: RequestErrorCode): boolean {
 
 /** What the answer to a failed request has beside what follows from the code. */
 export type AnswerParts = Readonly<{
+  /** In place of the code's status. */
+  status?: number | undefined
   /** Seconds until another request may succeed, if that is known. */
   retryAfter?: number | undefined
   /** Field lines. */
@@ -102,7 +104,7 @@ export class GatewayError extends Error {
     Error.stackTraceLimit = stackTraceLimit
     const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
     this.code = code
-    this.status = status
+    this.status = answer.status ?? status
     this.fault = fault
     this.retry = retry
     this.sentence = answer.sentence ?? sentence

@@ -2,7 +2,7 @@
 import { findNearest } from '../base/nearest.ts'
 import { compileBeginning } from '../base/pattern.ts'
 import { findCookie } from '../http1/cookie.ts'
-import { findForeignVariable, TOKEN_CHARACTER } from './field-lines.ts'
+import { type Field, findForeignVariable, printFields, TOKEN_CHARACTER } from './field-lines.ts'
 import type { FilterRequest } from './spec.ts'
 
 type Variable = (request: FilterRequest) => string
@@ -114,7 +114,7 @@ const NOT_UNRESERVED = /[^\w.~-]/g
 export type Template = string | ((request: FilterRequest) => string)
 
 /** The variable of Portico for one of nginx, written `$name` or `name`; undefined: there is none. */
-function findEquivalent(written: string): string | undefined {
+export function findEquivalent(written: string): string | undefined {
   const name = written.replace(/[${}]/g, '')
   const [, kind, rest = ''] = /^(arg|cookie|http)_(\w+)$/.exec(name) ?? []
   const own = NAMES_OF_NGINX.get(name)
@@ -161,6 +161,30 @@ export function compileTemplate(value: string): Template {
     let made = ''
     for (const part of parts) made += typeof part === 'string' ? part : encodeUnsafe(part(request))
     return made.trim()
+  }
+}
+
+export function writeTemplate(template: Template, request: FilterRequest): string {
+  return typeof template === 'string' ? template : template(request)
+}
+
+/** Field lines. One whose variables all have nothing to say is left out. */
+export function compileFields(fields: readonly Field[]): Template {
+  const lines = fields.map(compileField)
+  if (lines.every((line) => typeof line === 'string')) return lines.join('')
+  return (request) => {
+    let text = ''
+    for (const line of lines) text += writeTemplate(line, request)
+    return text
+  }
+}
+
+function compileField([name, value]: Field): Template {
+  const template = compileTemplate(value)
+  if (typeof template === 'string') return printFields([[name, template]])
+  return (request) => {
+    const text = template(request)
+    return text === '' ? '' : `${name}: ${text}\r\n`
   }
 }
 

@@ -4,7 +4,7 @@ import { GatewayError } from '../base/errors.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import { isNormalPath } from '../base/path.ts'
 import { AUTHORITY, matching, oneOf, PATH } from './annotation-form.ts'
-import { compileTemplate } from './field-template.ts'
+import { compileTemplate, writeTemplate } from './field-template.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 import { findUrlFault, urlForm } from './url-template.ts'
@@ -122,7 +122,7 @@ function createUrlRedirect({ code, url }: Readonly<{ code: number; url: string }
   const template = compileTemplate(url)
   return {
     request(request) {
-      const location = typeof template === 'string' ? template : template(request)
+      const location = writeTemplate(template, request)
       const { scheme, clientAuthority, pathname, query } = request
       const own = pathname + query
       const isThere = location === (location.startsWith('/') ? own : `${scheme}://${clientAuthority}${own}`)

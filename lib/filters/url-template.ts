@@ -15,6 +15,7 @@ const END = '(?=[/?]|\\$\\{request\\.(?:path|target)\\}|$)'
 /** A variable, or a character of a URL that begins no variable of another program. */
 const PART = '(?:\\$\\{[^}\\s]{1,120}\\}|(?!\\$[a-z_{])[\\x21-\\x5b\\x5d-\\x7e])'
 
+const SPLIT = new RegExp(`^(${SCHEME})://(${AUTHORITY})${END}(.*)$`)
 const WHOLE = `${SCHEME}://${AUTHORITY}${END}${PART}{0,2040}`
 /** Browsers take a path that begins with two slashes for a host. */
 const PATH = `/(?!/|\\$\\{)${PART}{0,2040}`
@@ -55,8 +56,13 @@ export function parseExample(text: string): URL | undefined {
   return url !== undefined && url.username + url.password + url.hash === '' ? url : undefined
 }
 
-/** The parts of a URL of the form, as they are written: `https://a.test` and `/b?c`. A path has no origin. */
-export function splitUrl(text: string): Readonly<{ origin: string; target: string }> {
-  const [origin = ''] = new RegExp(`^${SCHEME}://${AUTHORITY}${END}`).exec(text) ?? []
-  return { origin, target: text.slice(origin.length) }
+/** The parts of a URL of http or https, as they are written; `target` is path and query. */
+export function splitUrl(text: string): Readonly<{ scheme: string; authority: string; target: string }> {
+  const [, scheme = '', authority = '', rest = ''] = SPLIT.exec(text) ?? []
+  // A URL without variables is brought into the form that is sent (URL Standard).
+  if (!text.includes('${')) {
+    const { pathname, search, host } = new URL(text)
+    return { scheme, authority: host, target: pathname + search }
+  }
+  return { scheme, authority, target: rest === '' || rest.startsWith('?') ? `/${rest}` : rest }
 }

@@ -2,7 +2,6 @@
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
 import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
@@ -36,7 +35,7 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, lines }
+  const head = { status: 101, isOwn: false, lines }
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
@@ -57,12 +56,12 @@ function findPage(filters: FilterChain, status: number, context: RequestContext)
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
-/** The upstream that is to be asked for the page of an error; undefined: there is none to be asked. */
-export function findAsked(context: RequestContext, status: number): UpstreamKey | undefined {
+/** The Service that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): AskedPage | undefined {
   const { served } = context
   if (status < 400 || served?.asked === undefined) return undefined
   const page = findPage(served.filters!, status, context)
-  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page.upstream : undefined
+  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page : undefined
 }
 
 /** The field lines of an answer whose body a page replaces. */
@@ -76,7 +75,7 @@ function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {
 }
 
 function applyFilters(filters: FilterChain, context: RequestContext, head: FilteredHead): FilteredHead {
-  const changed = { ...head }
+  const changed = { ...head, isOwn: context.error !== undefined || context.attempts === undefined }
   filters.changeResponse(changed, context)
   const { status, contentLength } = head
   const isBodiless = contentLength === 0 || status === 204 || status === 304

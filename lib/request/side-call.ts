@@ -17,7 +17,7 @@ import type { Exchange } from './exchange.ts'
 import { findRetryReason, isIdempotent } from './retry.ts'
 
 /** The request beside which something is asked. */
-type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'hostname' | 'header'> &
+export type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'hostname' | 'header'> &
   Readonly<{ exchange: Pick<Exchange, 'connection'>; settings: Settings }>
 
 /** The gateway keeps the question back, which says nothing of whether the upstream can be reached. Clients can bring most of it about. */

@@ -28,9 +28,10 @@ import {
   listReferences,
   type Starving,
 } from './ingress/host.ts'
+import { checkHostOptions } from './ingress/host-option.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
 import { checkMatch, checkPathType } from './ingress/match.ts'
-import { checkAliases } from './ingress/nginx/alias.ts'
+import { checkAliases, isCanary } from './ingress/nginx/alias.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { reportAsked } from './ingress/silent-server.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
@@ -115,6 +116,8 @@ export class Translator {
   readonly #readingServices = new Sieve<Service>(
     (service) => resolveFilters(service, this.#contents).contents.length > 0,
   )
+  /** A canary has no host of its own. */
+  readonly #ownHosts = new Sieve<Ingress>((ingress) => !isCanary(ingress))
   readonly #withSecrets = new Sieve<ServiceUpstreams>(({ secrets }) => secrets.size > 0)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
@@ -225,7 +228,7 @@ export class Translator {
     const { table, routes, starving } = this.#merger.merge(claimants, own, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
-    const certificates = this.#binder.bind(ingresses, diagnostics)
+    const certificates = this.#binder.bind(this.#ownHosts.filter(ingresses), diagnostics)
     checkRefused(
       resources,
       {
@@ -337,6 +340,7 @@ export class Translator {
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
     checkSplit(filters.mentions, own)
+    checkHostOptions(filters.mentions, own)
     checkSplitCookie(filters.mentions, own)
     const splits = listMentions(ingress, policies, 'split')
     for (const split of splits) checkSplitBackends(split, ingress, own)
@@ -359,7 +363,7 @@ export class Translator {
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims
           : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings), found, defaults),
-      canary: findCanary(ingress),
+      canary: isCanary(ingress) ? undefined : findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),
       ),

@@ -1,9 +1,8 @@
 /**
  * Which Ingress decides what Ingresses say of a Service port: for each noun (affinity, balancer, protocol, TLS to endpoints) the first
- * that speaks of it, as in ingress-nginx (G7). What the Service itself and its RoutePolicies say goes before.
+ * that speaks of it. What the Service itself and its RoutePolicies say goes before.
  */
 import { DiagnosticList, type DiagnosticNote } from '../../base/diagnostics.ts'
-import { compareText } from '../../base/order.ts'
 import { printName } from '../../base/resource-name.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
@@ -43,7 +42,7 @@ export class IngressOptions {
   readonly #saying = new Sieve<Ingress>((ingress) => readServiceOptions(ingress).size > 0)
   readonly #all = new Memo<'all', ReadonlyMap<string, readonly Ingress[]>>()
   readonly #ofServices = new Memo<Service, PortOptions>()
-  /** Those that say something of a Service, by its namespace and name, the first that decides first. */
+  /** Those that say something of a Service, by its namespace and name, in order of rank. */
   #byService: ReadonlyMap<string, readonly Ingress[]> = NOBODY
 
   /** Begins a translation. */
@@ -106,7 +105,7 @@ export function reportOverruled(
 
 function groupByService(ingresses: readonly Ingress[]): ReadonlyMap<string, readonly Ingress[]> {
   const found = new Map<string, Ingress[]>()
-  for (const ingress of ingresses.toSorted(compareRank)) {
+  for (const ingress of ingresses) {
     for (const service of new Set(listBackends(ingress).map(({ name }) => name))) {
       const key = printName({ namespace: ingress.meta.namespace, name: service })
       const known = found.get(key)
@@ -115,12 +114,6 @@ function groupByService(ingresses: readonly Ingress[]): ReadonlyMap<string, read
     }
   }
   return found
-}
-
-/** G7: the older first; of equally old ones the last by name. */
-function compareRank({ meta: a }: Ingress, { meta: b }: Ingress): number {
-  const older = (a.createdAt ?? Number.POSITIVE_INFINITY) - (b.createdAt ?? Number.POSITIVE_INFINITY)
-  return (Number.isNaN(older) ? 0 : older) || compareText(b.namespace, a.namespace) || compareText(b.name, a.name)
 }
 
 function listBackends({ rules, defaultBackend }: Ingress) {

@@ -6,6 +6,8 @@ import { NUMBER, RANGES } from './feature.ts'
 const MOST_RATE = 1_000_000
 const MOST_AT_ONCE = 100_000
 const USUAL_MULTIPLIER = 5
+/** RL2, RL4: the status of what is refused. */
+const REFUSED = '503'
 
 const LIST: NginxAnnotation = { form: RANGES, onFault: 'closed', options: ['allow-source-range'] }
 
@@ -40,12 +42,11 @@ export const SATISFY: NginxFeature = {
 }
 
 const NETWORKS = 'an IPv6 client is its /64 network, and each worker counts its part'
-const REFUSED = 'refused requests get 429, not 503'
 const RATE: NginxAnnotation = {
   form: NUMBER,
   onFault: 'refused',
-  options: ['rate-limit', 'rate-limit-burst'],
-  differs: `${REFUSED}; ${NETWORKS}`,
+  options: ['rate-limit', 'rate-limit-burst', 'rate-limit-status'],
+  differs: NETWORKS,
 }
 const EXEMPT: NginxAnnotation = {
   form: RANGES,
@@ -62,8 +63,8 @@ export const LIMITS: NginxFeature = {
     'limit-connections': {
       form: NUMBER,
       onFault: 'refused',
-      options: ['concurrency-limit'],
-      differs: `${REFUSED}; ${NETWORKS}`,
+      options: ['concurrency-limit', 'concurrency-limit-status'],
+      differs: NETWORKS,
     },
     'limit-burst-multiplier': { form: NUMBER, onFault: 'refused', options: ['rate-limit-burst'] },
     'limit-allowlist': EXEMPT,
@@ -81,11 +82,13 @@ export const LIMITS: NginxFeature = {
       nginx.set('rate-limit', rates.map(({ rate }) => rate).join(', '), first.name)
       const bursts = rates.map(({ burst }) => Math.min(burst, MOST_RATE))
       nginx.set('rate-limit-burst', bursts.join(', '), first.name)
+      nginx.set('rate-limit-status', REFUSED, first.name)
       copy(nginx, exempt, 'rate-limit-exempt')
     }
     const atOnce = Math.min(readCount(nginx, 'limit-connections'), MOST_AT_ONCE)
     if (atOnce === 0) return
     nginx.set('concurrency-limit', String(atOnce), 'limit-connections')
+    nginx.set('concurrency-limit-status', REFUSED, 'limit-connections')
     copy(nginx, exempt, 'concurrency-limit-exempt')
   },
 }

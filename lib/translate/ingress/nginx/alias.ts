@@ -16,6 +16,7 @@ import {
   type NginxReader,
 } from './feature.ts'
 import { findFeature, isIdle, NGINX_FEATURES } from './features.ts'
+import { CANARY } from './hosts.ts'
 
 /** The value of an option, and the whole name of the annotation that it comes from. */
 type Alias = Readonly<{ value: string; annotation: string }>
@@ -124,13 +125,15 @@ class AliasReader implements NginxReader {
   read(): Aliases {
     const handled = new Set<string>()
     const features = new Set<NginxFeature>()
+    // CA6: of a canary nothing else counts.
+    const isCanary = /^(?:1|t|T|TRUE|true|True)$/.test(this.#annotations[`${NGINX_DOMAIN}canary`]?.trim() ?? '')
     for (const [annotation, value] of Object.entries(this.#annotations)) {
       if (!annotation.startsWith(NGINX_DOMAIN)) continue
       const name = annotation.slice(NGINX_DOMAIN.length)
       const feature = findFeature(name)
-      if (feature === undefined && !isIdle(name)) continue
+      if (feature === undefined && !isIdle(name) && !isCanary) continue
       handled.add(annotation)
-      if (feature === undefined) continue
+      if (feature === undefined || (isCanary && feature !== CANARY)) continue
       this.#take(name, value.trim(), feature.annotations[name]!)
       features.add(feature)
     }
@@ -207,4 +210,9 @@ class AliasReader implements NginxReader {
     const names = isAlone ? [option] : Object.keys(spec.annotations)
     return names.map((name) => ANNOTATION_DOMAIN + name).find((name) => this.#annotations[name] !== undefined)
   }
+}
+
+/** True for an Ingress that is a canary of another one. */
+export function isCanary(ingress: Ingress): boolean {
+  return readAliases(ingress).hosts.canary !== undefined
 }

@@ -1,6 +1,6 @@
 /** Passwords and auth servers (BA, EA). */
 import { FLAG, type NginxAnnotation, type NginxFeature, type NginxForm, type NginxReader, TEXT } from './feature.ts'
-import { translateVariables } from './variable.ts'
+import { writeUrl } from './variable.ts'
 
 const TYPE: NginxForm = {
   pattern: /^(?:basic|digest)$/,
@@ -110,6 +110,7 @@ const SAME = (name: string, form: NginxForm, onFault: NginxAnnotation['onFault']
 const COPIED = [
   'auth-always-set-cookie',
   'auth-method',
+  'auth-request-redirect',
   'auth-response-headers',
   'auth-signin',
   'auth-signin-redirect-param',
@@ -125,6 +126,7 @@ export const EXTERNAL_AUTH: NginxFeature = {
       'an answer other than 2xx goes to the client as it is, where ingress-nginx answers 500 unless it is 401 or 403; no answer is 503',
     ),
     'auth-method': SAME('auth-method', METHOD, 'closed'),
+    'auth-request-redirect': SAME('auth-request-redirect', URL_FORM, 'default'),
     'auth-signin': SAME('auth-signin', URL_FORM, 'default'),
     'auth-signin-redirect-param': SAME('auth-signin-redirect-param', PARAMETER, 'default'),
     'auth-response-headers': SAME('auth-response-headers', NAMES, 'closed'),
@@ -143,23 +145,17 @@ export const EXTERNAL_AUTH: NginxFeature = {
       closeIdle(nginx, ['auth-signin', 'auth-response-headers', 'auth-method'], 'auth-url', 'add auth-url')
       return
     }
-    writeUrl(nginx, 'auth-url', url)
+    writeUrl(nginx, 'auth-url', url, 'auth-url')
     for (const name of COPIED) {
       const text = nginx.text(name)
       if (text === undefined) continue
-      if (name === 'auth-signin') writeUrl(nginx, name, text)
+      if (name === 'auth-signin' || name === 'auth-request-redirect') writeUrl(nginx, name, text, name)
       else if (name === 'auth-always-set-cookie') nginx.set(name, String(nginx.flag(name)), name)
       else if (name !== 'auth-signin-redirect-param' || nginx.text('auth-signin') !== undefined)
         nginx.set(name, text, name)
     }
     writeCache(nginx)
   },
-}
-
-function writeUrl(nginx: NginxReader, name: string, url: string): void {
-  const translated = translateVariables(url)
-  if ('text' in translated) nginx.set(name, translated.text, name)
-  else nginx.close(name, `${translated.unknown} stands in it`, 'write a URL without this variable')
 }
 
 /** Variables of nginx that a key may be made of, where they are not names of cookies or fields. Each host has answers of its own. */

@@ -1,3 +1,5 @@
+import type { CanaryTerms } from '../canary.ts'
+
 /**
  * What an annotation of ingress-nginx comes to: which values it has, and the options of Portico's own that say the same. G1 to G9 and
  * the other rules named in this folder are those of docs/ingress-nginx.md.
@@ -44,10 +46,10 @@ export type NginxFeature = Readonly<{
   write: (nginx: NginxReader) => void
 }>
 
-/** What an Ingress has to say beside options: it concerns hosts, and other Ingresses on them. */
+/** What an Ingress has to say beside options: it concerns other Ingresses on its hosts. */
 export type HostWishes = {
-  /** Further names of its hosts. */
-  aliases?: readonly string[]
+  /** It is a canary of another Ingress. */
+  canary?: CanaryTerms
 }
 
 /** The annotations of one Ingress, without those that are empty or of a wrong form; and the options that they come to. */

@@ -7,11 +7,28 @@ import { AFFINITY, BALANCING } from './balancing.ts'
 import { CORS } from './cors.ts'
 import { BACKEND_PROTOCOL, ENDPOINT_TLS } from './endpoint-tls.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
-import { BODY_SIZE, BUFFERING, ERROR_PAGES, NEXT_UPSTREAM, TIMEOUTS, UPSTREAM_HOST } from './proxying.ts'
+import { CANARY, SERVER_ALIAS, WWW } from './hosts.ts'
+import {
+  BODY_SIZE,
+  BUFFERING,
+  COOKIES,
+  ERROR_PAGES,
+  LOCATION,
+  NEXT_UPSTREAM,
+  TIMEOUTS,
+  UPSTREAM_HOST,
+} from './proxying.ts'
+import { HTTPS, REDIRECTS, REWRITE } from './redirects.ts'
 import { IDLE, MISSING, REFUSED } from './without-effect.ts'
 
 /** In the order in which they are read, and in which docs/ingress-nginx.md lists them. */
 export const NGINX_FEATURES: readonly NginxFeature[] = [
+  REWRITE,
+  HTTPS,
+  REDIRECTS,
+  WWW,
+  SERVER_ALIAS,
+  CANARY,
   BASIC_AUTH,
   EXTERNAL_AUTH,
   SATISFY,
@@ -23,6 +40,8 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   NEXT_UPSTREAM,
   BUFFERING,
   UPSTREAM_HOST,
+  COOKIES,
+  LOCATION,
   ERROR_PAGES,
   AFFINITY,
   BALANCING,

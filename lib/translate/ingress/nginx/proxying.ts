@@ -1,8 +1,11 @@
 /** How endpoints are asked: sizes, time limits, tries, buffers, the host; and the pages of errors (BS, TO, NU, UV, CE). */
 import { FLAG, type NginxFeature, type NginxForm, NUMBER, printSize, SECONDS, SIZE, SWITCH } from './feature.ts'
+import { writeUrl } from './variable.ts'
 
 /** The most that `tries` takes. */
-const MOST_TRIES = 10
+const MOST_TRIES = 100
+/** Seconds: the longest time that settings take. */
+const LONGEST = 2_147_483
 /** Seconds: nginx has no longer time for a connection. */
 const LONGEST_CONNECT = 75
 
@@ -13,12 +16,13 @@ export const BODY_SIZE: NginxFeature = {
       form: SIZE,
       onFault: 'default',
       options: ['body-limit'],
-      differs: '`0` leaves it to `limits.bodyBytes` of the settings, which is no limit by default',
     },
   },
   write(nginx) {
     const size = nginx.text('proxy-body-size')
-    if (size !== undefined && Number.parseInt(size, 10) > 0) nginx.set('body-limit', printSize(size), 'proxy-body-size')
+    if (size === undefined) return
+    // BS1: 0 is no limit.
+    nginx.set('body-limit', Number.parseInt(size, 10) > 0 ? printSize(size) : 'unlimited', 'proxy-body-size')
   },
 }
 
@@ -42,7 +46,7 @@ export const TIMEOUTS: NginxFeature = {
     const connect = nginx.text('proxy-connect-timeout')
     const seconds = Math.min(Number(connect ?? 0), LONGEST_CONNECT)
     if (seconds > 0) nginx.set('timeouts-connect', `${seconds}s`, 'proxy-connect-timeout')
-    const read = Number(nginx.text('proxy-read-timeout') ?? 0)
+    const read = Math.min(Number(nginx.text('proxy-read-timeout') ?? 0), LONGEST)
     if (read === 0) return
     // TO3: a WebSocket too is closed after this time without traffic.
     for (const option of TIMEOUTS.annotations['proxy-read-timeout']!.options) {
@@ -55,7 +59,7 @@ export const TIMEOUTS: NginxFeature = {
 const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
   error: ['connect-failure', 'reset'],
   timeout: ['connect-failure', 'timeout'],
-  invalid_header: ['reset'],
+  invalid_header: ['bad-answer'],
   http_500: ['500'],
   http_502: ['502'],
   http_503: ['503'],
@@ -87,14 +91,9 @@ export const NEXT_UPSTREAM: NginxFeature = {
       form: NUMBER,
       onFault: 'default',
       options: ['tries'],
-      differs: '10 at most; `0`, which is no limit in ingress-nginx, is 10',
+      differs: '`0` asks each endpoint once',
     },
-    'proxy-next-upstream-timeout': {
-      form: NUMBER,
-      onFault: 'default',
-      options: ['tries'],
-      differs: 'the number of tries is the only limit',
-    },
+    'proxy-next-upstream-timeout': { form: NUMBER, onFault: 'default', options: ['retry-within'] },
   },
   write(nginx) {
     const failures = nginx.text('proxy-next-upstream')?.split(/\s+/)
@@ -109,9 +108,11 @@ export const NEXT_UPSTREAM: NginxFeature = {
       // NU3
       if (failures.includes('non_idempotent')) nginx.set('retry-methods', 'POST, LOCK, PATCH', 'proxy-next-upstream')
     }
-    if (tries === undefined || tries < 0) return
-    const most = tries === 0 ? MOST_TRIES : Math.min(tries, MOST_TRIES)
-    nginx.set('tries', String(most), 'proxy-next-upstream-tries')
+    if (tries !== undefined && tries >= 0) {
+      nginx.set('tries', String(Math.min(tries, MOST_TRIES)), 'proxy-next-upstream-tries')
+    }
+    const within = nginx.number('proxy-next-upstream-timeout') ?? 0
+    if (within > 0) nginx.set('retry-within', `${Math.min(within, LONGEST)}s`, 'proxy-next-upstream-timeout')
   },
 }
 
@@ -161,8 +162,9 @@ export const ERROR_PAGES: NginxFeature = {
         help: 'write statuses from 400 to 599 with commas between, as in "404,503"',
       },
       onFault: 'default',
-      options: ['error-pages', 'error-pages-service'],
-      differs: 'the client gets the status of the error with the page; without `default-backend` there are no pages',
+      options: ['error-pages', 'error-pages-service', 'error-pages-status'],
+      differs:
+        'without `default-backend` there are no pages; where the Service does not answer within 2 s, the error goes out as it was',
     },
     'default-backend': {
       form: {
@@ -189,6 +191,8 @@ export const ERROR_PAGES: NginxFeature = {
     // CE2: a path without endpoints has its page of it.
     nginx.set('error-pages', errors ?? '503', errors === undefined ? 'default-backend' : 'custom-http-errors')
     nginx.set('error-pages-service', service, 'default-backend')
+    // CE1: the client gets the status that the Service answers with.
+    nginx.set('error-pages-status', 'page', 'default-backend')
     const isOwnAlone = errors === undefined || nginx.flag('disable-proxy-intercept-errors') === true
     if (isOwnAlone)
       nginx.set(
@@ -196,5 +200,73 @@ export const ERROR_PAGES: NginxFeature = {
         'gateway',
         errors === undefined ? 'default-backend' : 'disable-proxy-intercept-errors',
       )
+  },
+}
+
+/** `from to`, or `off`. */
+const PAIR: NginxForm = {
+  pattern: /^(?:off|[^\s\x00-\x1f\x7f;"'{}]{1,500}\s+[^\x00-\x1f\x7f'{}]{1,500})$/,
+  fault: 'is no pair',
+  help: 'write what is replaced and what takes its place, as in "app.internal shop.example.com", or "off"',
+}
+
+export const COOKIES: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'proxy-cookie-domain': {
+      form: PAIR,
+      onFault: 'default',
+      options: ['cookie-domain'],
+      differs: 'regular expressions and variables are not read',
+    },
+    'proxy-cookie-path': {
+      form: PAIR,
+      onFault: 'default',
+      options: ['cookie-path'],
+      differs: 'regular expressions and variables are not read',
+    },
+  },
+  write(nginx) {
+    for (const [name, option] of [
+      ['proxy-cookie-domain', 'cookie-domain'],
+      ['proxy-cookie-path', 'cookie-path'],
+    ] as const) {
+      const pair = nginx.text(name)
+      if (pair === undefined || pair === 'off') continue
+      if (/^~|\$/.test(pair)) {
+        nginx.warn(name, 'regular expressions and variables are not read: cookies stay as they are', PAIR.help)
+      } else nginx.set(option, pair.replaceAll('"', '').replace(/\s+/, ' '), name)
+    }
+  },
+}
+
+const BEGINNING: NginxForm = {
+  pattern: /^[-\w.~/:$]{1,1000}$/,
+  fault: 'is no URL and no path',
+  help: 'write a URL, or the beginning of one, as in "http://app.internal/", or "off"',
+}
+
+export const LOCATION: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'proxy-redirect-from': {
+      form: BEGINNING,
+      onFault: 'default',
+      options: ['location-from'],
+      differs: '`default` and `off` leave Location as it is',
+    },
+    'proxy-redirect-to': { form: BEGINNING, onFault: 'default', options: ['location-to'] },
+  },
+  write(nginx) {
+    const from = nginx.text('proxy-redirect-from')
+    const to = nginx.text('proxy-redirect-to')
+    if (from === undefined || from === 'off') return
+    if (to === undefined || from === 'default') {
+      const message = from === 'default' ? '"default" says nothing here' : 'proxy-redirect-to is missing'
+      nginx.warn('proxy-redirect-from', message, 'write both, with the beginnings of URLs')
+      return
+    }
+    writeUrl(nginx, 'location-from', from, 'proxy-redirect-from')
+    writeUrl(nginx, 'location-to', to, 'proxy-redirect-to')
   },
 }

@@ -1,26 +1,20 @@
-/** Variables of nginx, and Portico's own for the same (docs/filters.md, Variables). */
+/** Variables of nginx in URLs, as Portico's own (docs/filters.md, Variables). */
+import { findEquivalent } from '../../../filters/field-template.ts'
+import type { NginxReader } from './feature.ts'
 
-const VARIABLES: Readonly<Record<string, string>> = {
-  args: 'request.query',
-  host: 'request.host',
-  http_host: 'request.authority',
-  query_string: 'request.query',
-  remote_addr: 'client.address',
-  request_id: 'request.id',
-  request_method: 'request.method',
-  request_uri: 'request.target',
-  scheme: 'request.scheme',
-  server_protocol: 'request.protocol',
-  uri: 'request.path',
+/** Says `option` in the place of the annotation `name`, or closes the routes where the URL has a variable that is not there. */
+export function writeUrl(nginx: NginxReader, option: string, url: string, name: string): void {
+  let unknown: string | undefined
+  const translated = url.replace(/(?<!\$)\$\{?([a-z]\w*)\}?/g, (variable) => {
+    const own = findEquivalent(variable)
+    if (own === undefined) unknown ??= variable
+    return `\${${own}}`
+  })
+  if (unknown === undefined) nginx.set(option, translateGroups(translated), name)
+  else nginx.close(name, `the variable ${unknown} is not there`, 'write a URL without it')
 }
 
-/** The text with Portico's variables, or the first variable for which there is none. */
-export function translateVariables(text: string): Readonly<{ text: string } | { unknown: string }> {
-  let unknown: string | undefined
-  const translated = text.replace(/\$\{?([a-z]\w*)\}?/g, (variable, name: string) => {
-    if (Object.hasOwn(VARIABLES, name)) return `\${${VARIABLES[name]}}`
-    unknown ??= variable
-    return variable
-  })
-  return unknown === undefined ? { text: translated } : { unknown }
+/** `$1` is a group of the path of the rule. */
+export function translateGroups(text: string): string {
+  return text.replace(/\$([1-9])/g, (_, group) => `\${match.${group}}`)
 }

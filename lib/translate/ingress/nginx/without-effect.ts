@@ -59,48 +59,19 @@ export const REFUSED: Readonly<Record<string, string>> = {
   'stream-snippet': SNIPPET,
 }
 
-const REWRITE = 'write `rewrite-regex` and `rewrite-replacement`'
-const REDIRECT = 'write `redirect-host`, `redirect-path` and `redirect-code`'
-const CANARY = 'write `split`, `match-headers` or `match-cookies`'
 const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
 const BANDWIDTH = 'nothing limits how fast an answer goes'
-const COOKIES = 'cookies of endpoints are passed on as they are'
-const LOCATION = 'Location of endpoints is passed on as it is'
 const MIRROR = 'write `mirror`'
 
 /** They could be done, and are not; what stands in their place is named. */
 export const MISSING: Readonly<Record<string, string>> = {
   'affinity-canary-behavior': AFFINITY,
-  'app-root': 'write `app-root`',
   'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
-  'auth-request-redirect': 'the auth server is told the URL that was asked for',
-  canary: CANARY,
-  'canary-by-cookie': CANARY,
-  'canary-by-header': CANARY,
-  'canary-by-header-pattern': CANARY,
-  'canary-by-header-value': CANARY,
-  'canary-weight': CANARY,
-  'canary-weight-total': CANARY,
   'custom-headers': 'write `response-headers-set`',
   'enable-access-log': '`log.access` of the settings turns the log off for all routes',
-  'force-ssl-redirect': 'a host is sent to HTTPS if a tls section names it',
-  'from-to-www-redirect': 'write `redirect-www`, and rules for both hosts',
   'limit-rate': BANDWIDTH,
   'limit-rate-after': BANDWIDTH,
   'mirror-host': MIRROR,
   'mirror-request-body': MIRROR,
   'mirror-target': MIRROR,
-  'permanent-redirect': REDIRECT,
-  'permanent-redirect-code': REDIRECT,
-  'proxy-cookie-domain': COOKIES,
-  'proxy-cookie-path': COOKIES,
-  'proxy-redirect-from': LOCATION,
-  'proxy-redirect-to': LOCATION,
-  'rewrite-target': REWRITE,
-  'server-alias': 'write a rule for each name',
-  'ssl-redirect': '`https.redirect` of the settings says it for all hosts that a tls section names',
-  'temporal-redirect': REDIRECT,
-  'temporal-redirect-code': REDIRECT,
-  'use-regex': 'write `path-type: regex`',
-  'x-forwarded-prefix': 'write `request-headers-set`',
 }

@@ -223,7 +223,7 @@ t.test('HB1 upstream-hash-by: what stands for nothing here is told, and load-bal
   t.equal((await visit(running, 'http://web.test/')).status, 503, 'G3: ingress-nginx refuses the Ingress')
 })
 
-t.test('HB upstream-hash-by-subset, upstream-hash-by-subset-size: a key has several endpoints', async (t) => {
+t.test('HB1 upstream-hash-by-subset, upstream-hash-by-subset-size: a key has several endpoints', async (t) => {
   const by = { 'upstream-hash-by': '$uri', 'upstream-hash-by-subset': 'true' }
   const running = await start(t, { ...by, 'upstream-hash-by-subset-size': '2' })
   t.equal(new Set(await askMany(running, 20)).size, 2)
@@ -283,7 +283,7 @@ async function askTls(t: Test, nginx: Annotations, more: string = ''): Promise<s
   return status === 200 ? body : `${status} ${JSON.parse(body).code}`
 }
 
-t.test('BP1 backend-protocol: HTTPS is spoken and verified; what cannot be spoken is told', async (t) => {
+t.test('BP1 BP3 backend-protocol: HTTPS is spoken and verified; what cannot be spoken is told', async (t) => {
   t.equal(await askTls(t, { 'backend-protocol': 'HTTPS' }), '502 PORTICO_UP_TLS', 'differs: it is verified')
   t.equal(await askTls(t, { 'backend-protocol': 'https', 'proxy-ssl-verify': 'off' }), 'nobody')
   const service = printService().replace('port: 80,', 'port: 80, appProtocol: https,')
@@ -328,24 +328,24 @@ t.test('BP2 proxy-ssl-secret, proxy-ssl-verify, proxy-ssl-name, and the others o
   t.same(said(printIngress({ nginx: { ...whole, ...idle } }) + printService() + printSecret()), [])
 })
 
-t.test('G7 HB4 the first Ingress that speaks of a noun decides for the Service port', async (t) => {
+t.test('HB4 the first Ingress that speaks of a noun decides for the Service port', async (t) => {
   const ewma = { 'load-balance': 'ewma' }
   const hash = { 'upstream-hash-by': '$uri' }
   const both = (one: Words, other: Words) =>
     printIngress({ ...one, name: 'one' }) + printIngress({ ...other, name: 'two' }) + printService()
   const byName = both({ nginx: ewma }, { nginx: hash })
-  t.match(policyOf(byName), { balancer: 'hash' }, 'the last by name')
+  t.match(policyOf(byName), { balancer: 'ewma' }, 'the first by name')
   t.match(said(byName), [
     {
       code: 'PORTICO_SVC_OVERRULED',
       message:
-        'nginx.ingress.kubernetes.io/load-balance does nothing for Service default/web: Ingress default/two decides for its port 80',
-      line: 4,
+        'nginx.ingress.kubernetes.io/upstream-hash-by does nothing for Service default/web: Ingress default/one decides for its port 80',
+      line: 9,
     },
   ])
   const old = { nginx: ewma, created: '2020-01-01T00:00:00Z' }
-  t.same(policyOf(both(old, { nginx: hash, created: '2021-01-01T00:00:00Z' })), { balancer: 'ewma' }, 'the older')
-  t.same(policyOf(both(old, { nginx: hash })), { balancer: 'ewma' }, 'one that says its age is older')
+  t.same(policyOf(both({ nginx: hash, created: '2021-01-01T00:00:00Z' }, old)), { balancer: 'ewma' }, 'the older')
+  t.same(policyOf(both({ nginx: hash }, old)), { balancer: 'ewma' }, 'one that says its age is older')
   t.same(said(both({ nginx: ewma }, { nginx: ewma })), [], 'the same twice is fine')
   t.match(policyOf(both({ nginx: { affinity: 'cookie' } }, { nginx: ewma })), {
     balancer: 'ewma',
