@@ -91,6 +91,10 @@ export const DIAGNOSTICS = {
     'in a container an endpoint at a loopback address refuses: that is the container itself',
   ],
   PORTICO_SVC_UNGUARDED: ['warning', 'a guard of a Service does not guard its own ports, which are open to clients'],
+  PORTICO_SVC_OVERRULED: [
+    'warning',
+    'an Ingress says something of a Service port that the Service itself or an older Ingress decides otherwise',
+  ],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
   PORTICO_ANN_UNKNOWN: [

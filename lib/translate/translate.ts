@@ -40,6 +40,7 @@ import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
+import { reportOverruled } from './service/ingress-option.ts'
 import { checkPolicy, checkServiceSettings, pickNeeded, reportIdleSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
 import {
@@ -117,7 +118,7 @@ export class Translator {
   )
   /** A canary has no host of its own. */
   readonly #ownHosts = new Sieve<Ingress>((ingress) => !isCanary(ingress))
-  readonly #withSecrets = new Sieve<ServiceUpstreams>(({ secret }) => secret !== undefined)
+  readonly #withSecrets = new Sieve<ServiceUpstreams>(({ secrets }) => secrets.size > 0)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
@@ -166,7 +167,7 @@ export class Translator {
     diagnostics.addAll(notes)
     for (const one of this.#withSecrets.filter(upstreams)) {
       const layers = [readMentions(one.service), this.#policies.of(one.service).mentions]
-      one.reportSecret(layers, options.clock.now(), diagnostics)
+      one.reportSecrets(layers, this.#upstreams.optionsOf(one.service), options.clock.now(), diagnostics)
     }
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
@@ -300,6 +301,7 @@ export class Translator {
         made.reportCommandProbe(healthCheck, probed)
         const layers = [readMentions(service), this.#policies.of(service).mentions]
         reportIdleSettings(service, layers, made.policy, needed, idle)
+        reportOverruled(service, this.#upstreams.optionsOf(service), layers, idle)
         return made
       })
       diagnostics.push(...probed.items, ...idle.items)

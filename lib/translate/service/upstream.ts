@@ -23,7 +23,7 @@ import { resolveValue } from '../../settings/policy.ts'
 import type { PolicyOverrides } from '../../settings/service.ts'
 import { isExposed } from '../exposure/node-port.ts'
 import type { ContentFinder, ContentName } from '../ingress/content.ts'
-import type { FilterMentions } from '../ingress/mention.ts'
+import { type FilterMentions, NO_MENTIONS } from '../ingress/mention.ts'
 import { KeyOrder, Memo } from '../reuse.ts'
 import type { PolicyAttachments } from '../route-policy/attachment.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -31,6 +31,7 @@ import { APP_PROTOCOLS, readAppProtocol } from './app-protocol.ts'
 import { createFound, EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
 import { findTlsFault, type ReadEndpointTls, readEndpointTls, reportEndpointTls } from './endpoint-tls.ts'
+import { IngressOptions, optionsOf, type PortOptions } from './ingress-option.ts'
 import { readPolicy } from './policy.ts'
 import { createUrlUpstream } from './url-upstream.ts'
 
@@ -60,6 +61,32 @@ const NO_PORT: ServicePort = Object.freeze({
   index: 0,
 })
 
+/** What a Service sets for all its ports, and what that comes to for those of which Ingresses say something. */
+type ServicePolicy = Readonly<{
+  own: PolicyOverrides | undefined
+  ports: ReadonlyMap<number, PolicyOverrides | undefined>
+}>
+
+const NO_PORTS: ServicePolicy['ports'] = new Map()
+
+function readServicePolicy(
+  service: Service,
+  policies: PolicyOverrides | undefined,
+  { ports }: PortOptions,
+  settings: TranslationSettings,
+): ServicePolicy {
+  const read = (said: FilterMentions) => readPolicy(service, policies, said, settings)
+  return Object.freeze({
+    own: read(NO_MENTIONS),
+    ports: ports.size === 0 ? NO_PORTS : new Map([...ports].map(([port, said]) => [port, read(said)])),
+  })
+}
+
+/** Ingresses lead to TCP ports alone. */
+function policyOf({ own, ports }: ServicePolicy, { port, protocol }: ServicePort): PolicyOverrides | undefined {
+  return protocol === 'TCP' && ports.has(port) ? ports.get(port) : own
+}
+
 /** The upstreams of one Service: one for each TCP and UDP port, and for an ExternalName those that routes name by number (S33). */
 export class ServiceUpstreams {
   /** Of the ports that the Service lists. */
@@ -70,7 +97,7 @@ export class ServiceUpstreams {
   readonly #finder: EndpointFinder
   readonly #settings: TranslationSettings
   readonly #contents: ContentFinder
-  readonly #policy: PolicyOverrides | undefined
+  readonly #policy: ServicePolicy
   /** A Pod of it whose readiness only a command inside it tells. */
   #commandProbed: Pod | undefined
   /** For traffic from outside, where that gets other endpoints; by the listed one. */
@@ -81,7 +108,7 @@ export class ServiceUpstreams {
   constructor(
     service: Service,
     finder: EndpointFinder,
-    policy: PolicyOverrides | undefined,
+    policy: ServicePolicy,
     contents: ContentFinder,
     settings: TranslationSettings,
   ) {
@@ -110,30 +137,47 @@ export class ServiceUpstreams {
     return known
   }
 
-  /** What the Service sets for itself. */
+  /** What the Service sets for itself, whatever Ingresses say of its ports. */
   get policy(): PolicyOverrides | undefined {
-    return this.#policy
+    return this.#policy.own
   }
 
-  /** The Secret for its https endpoints; undefined: there is none. */
-  get secret(): ReadEndpointTls | undefined {
+  /** The Secrets for https endpoints, by the number of a port. */
+  get secrets(): ReadonlyMap<number, ReadEndpointTls> {
+    const found = new Map<number, ReadEndpointTls>()
     // Of an ExternalName, routes name further ports.
-    const isHttps =
-      this.service.type === 'ExternalName' && findProtocol(NO_PORT, this.#policy, this.#settings) === 'https'
-    return isHttps ? this.#readSecret() : this.listed.find(({ tls }) => tls !== undefined)?.tls
+    const isOpen = this.service.type === 'ExternalName' && this.listed.length === 0
+    const isHttps = isOpen && findProtocol(NO_PORT, this.policy, this.#settings) === 'https'
+    const any = isHttps ? this.#readSecret(this.policy) : undefined
+    if (any !== undefined) found.set(NO_PORT.port, any)
+    for (const { port, tls } of this.listed) if (tls !== undefined) found.set(port.port, tls)
+    return found
   }
 
-  /** Reports what is wrong with that Secret. `layers` are what the Service and its policies say, the first of which counts. */
-  reportSecret(layers: readonly FilterMentions[], now: number, diagnostics: DiagnosticList): void {
-    const { service, secret } = this
-    if (secret === undefined) return
+  /**
+   * Reports what is wrong with these Secrets. `layers` are what the Service and its policies say, the first of which counts, and `options`
+   * is what Ingresses say.
+   */
+  reportSecrets(
+    layers: readonly FilterMentions[],
+    options: PortOptions,
+    now: number,
+    diagnostics: DiagnosticList,
+  ): void {
+    const { service } = this
     const isOfSettings = Object.hasOwn(this.#settings.services[printName(service.meta)] ?? {}, 'tlsSecret')
-    const [mention] = isOfSettings ? [] : layers.flatMap((layer) => layer.get('tls-secret') ?? [])
-    reportEndpointTls(service, secret, mention, now, diagnostics)
+    const told = new Set<ReadEndpointTls>()
+    for (const [port, secret] of this.secrets) {
+      if (told.has(secret)) continue
+      told.add(secret)
+      const said = isOfSettings ? [] : [...layers, optionsOf(options, port)]
+      const [mention] = said.flatMap((layer) => layer.get('tls-secret') ?? [])
+      reportEndpointTls(service, secret, mention, now, diagnostics)
+    }
   }
 
-  #readSecret(): ReadEndpointTls | undefined {
-    const name = resolveValue(this.#settings.upstream.tlsSecret, this.#policy, 'tlsSecret')
+  #readSecret(policy: PolicyOverrides | undefined): ReadEndpointTls | undefined {
+    const name = resolveValue(this.#settings.upstream.tlsSecret, policy, 'tlsSecret')
     return name === '' ? undefined : readEndpointTls(this.#contents, this.service.meta.namespace, name)
   }
 
@@ -141,7 +185,7 @@ export class ServiceUpstreams {
   reportCommandProbe(defaultCheck: string, diagnostics: DiagnosticList): void {
     const { service } = this
     const pod = this.#commandProbed
-    if (pod === undefined || resolveValue(defaultCheck, this.#policy, 'health.check') !== 'auto') return
+    if (pod === undefined || resolveValue(defaultCheck, this.policy, 'health.check') !== 'auto') return
     diagnostics.add(
       'PORTICO_REF_PROBE_COMMAND',
       'the readinessProbe of its Pods is a command, which only a kubelet can run: they count as ready',
@@ -161,9 +205,9 @@ export class ServiceUpstreams {
     const allowPrivate = isAllAllowed || allowPrivateFor.includes(printName(service.meta))
     const found = external ? createFound([createExternalEndpoint(service, port)]) : this.#finder.find(service, port)
     this.#commandProbed ??= found.commandProbed
-    const policy = this.#policy
+    const policy = policyOf(this.#policy, port)
     const protocol = findProtocol(port, policy, this.#settings)
-    const tls = protocol === 'https' ? this.#readSecret() : undefined
+    const tls = protocol === 'https' ? this.#readSecret(policy) : undefined
     const denied = external && !allowPrivate ? findDenial(service) : undefined
     const upstream: Upstream = Object.freeze({
       key: findUpstreamKey(service.meta, port),
@@ -202,7 +246,8 @@ export class ServiceUpstreams {
 /** The upstreams of all Services; those of a Service are made again where its endpoints come from something else. */
 export class UpstreamSet {
   readonly #services = new Memo<Service, ServiceUpstreams>()
-  readonly #ownPolicies = new Memo<Service, PolicyOverrides | undefined>(isDeepStrictEqual)
+  readonly #ownPolicies = new Memo<Service, ServicePolicy>(isDeepStrictEqual)
+  readonly #ingressOptions = new IngressOptions()
   readonly #all = new Memo<'all', ReadonlyMap<UpstreamKey, Upstream>>()
   readonly #ofUrls = new Memo<UpstreamKey, Upstream>()
   readonly #order = new KeyOrder(compareText)
@@ -224,19 +269,21 @@ export class UpstreamSet {
     this.#settings = settings
     this.#policies = policies
     this.#contents = contents
+    this.#ingressOptions.begin(resources, settings)
     this.#finder.begin(resources, settings)
   }
 
   /** All that upstreams are made of beside their Services. */
   get sources(): readonly unknown[] {
     const secrets = [...this.#secrets.values()].map((name) => this.#contents.findInput(name))
-    return [...this.#finder.sources, ...secrets]
+    return [...this.#finder.sources, this.#ingressOptions.input, ...secrets]
   }
 
   /** To be called where all Services were asked for. */
   sweep(): void {
     this.#services.sweep()
     this.#ownPolicies.sweep()
+    this.#ingressOptions.sweep()
     this.#finder.sweep()
     this.#secrets = this.#askedSecrets
     this.#askedSecrets = new Map()
@@ -245,20 +292,32 @@ export class UpstreamSet {
   of(service: Service): ServiceUpstreams {
     const settings = this.#settings
     const overrides = this.#policies.overridesOf(service)
-    const policy = this.#ownPolicies.get(service, [overrides, settings], () => readPolicy(service, overrides, settings))
-    const secret = this.#findSecretInput(service, policy)
-    return this.#services.get(service, [policy, secret, ...this.#finder.findSources(service)], () => {
+    const options = this.#ingressOptions.of(service)
+    const policy = this.#ownPolicies.get(service, [overrides, options, settings], () =>
+      readServicePolicy(service, overrides, options, settings),
+    )
+    const secrets = this.#findSecretInputs(service, policy)
+    return this.#services.get(service, [policy, ...secrets, ...this.#finder.findSources(service)], () => {
       return new ServiceUpstreams(service, this.#finder, policy, this.#contents, settings)
     })
   }
 
-  /** What the Secret for its https endpoints depends on. */
-  #findSecretInput({ meta }: Service, policy: PolicyOverrides | undefined): unknown {
-    const name = resolveValue(this.#settings.upstream.tlsSecret, policy, 'tlsSecret')
-    if (name === '') return undefined
-    const secret: ContentName = { kind: 'Secret', namespace: meta.namespace, name }
-    for (const names of [this.#secrets, this.#askedSecrets]) names.set(printName(secret), secret)
-    return this.#contents.findInput(secret)
+  /** What Ingresses say of its ports. */
+  optionsOf(service: Service): PortOptions {
+    return this.#ingressOptions.of(service)
+  }
+
+  /** What the Secrets for its https endpoints depend on. */
+  #findSecretInputs({ meta }: Service, { own, ports }: ServicePolicy): readonly unknown[] {
+    const found: unknown[] = []
+    for (const policy of [own, ...ports.values()]) {
+      const name = resolveValue(this.#settings.upstream.tlsSecret, policy, 'tlsSecret')
+      if (name === '') continue
+      const secret: ContentName = { kind: 'Secret', namespace: meta.namespace, name }
+      for (const names of [this.#secrets, this.#askedSecrets]) names.set(printName(secret), secret)
+      found.push(this.#contents.findInput(secret))
+    }
+    return found
   }
 
   /**

@@ -3,7 +3,9 @@
 import { findNearest } from '../../../base/nearest.ts'
 import { LIMITS, SATISFY, SOURCE_RANGES } from './access.ts'
 import { BASIC_AUTH, EXTERNAL_AUTH } from './auth.ts'
+import { AFFINITY, BALANCING } from './balancing.ts'
 import { CORS } from './cors.ts'
+import { BACKEND_PROTOCOL, ENDPOINT_TLS } from './endpoint-tls.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
 import { CANARY, SERVER_ALIAS, WWW } from './hosts.ts'
 import {
@@ -41,6 +43,10 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   COOKIES,
   LOCATION,
   ERROR_PAGES,
+  AFFINITY,
+  BALANCING,
+  BACKEND_PROTOCOL,
+  ENDPOINT_TLS,
 ]
 
 /** By the names of annotations without the domain. */

@@ -60,42 +60,18 @@ export const REFUSED: Readonly<Record<string, string>> = {
 }
 
 const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
-const TLS = 'set `appProtocol: https` on the port of the Service'
 const BANDWIDTH = 'nothing limits how fast an answer goes'
 const MIRROR = 'write `mirror`'
 
 /** They could be done, and are not; what stands in their place is named. */
 export const MISSING: Readonly<Record<string, string>> = {
-  affinity: AFFINITY,
   'affinity-canary-behavior': AFFINITY,
-  'affinity-mode': AFFINITY,
   'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
-  'backend-protocol': TLS,
   'custom-headers': 'write `response-headers-set`',
   'enable-access-log': '`log.access` of the settings turns the log off for all routes',
   'limit-rate': BANDWIDTH,
   'limit-rate-after': BANDWIDTH,
-  'load-balance': 'write `balancer` on the Service',
   'mirror-host': MIRROR,
   'mirror-request-body': MIRROR,
   'mirror-target': MIRROR,
-  'proxy-ssl-ciphers': TLS,
-  'proxy-ssl-name': TLS,
-  'proxy-ssl-protocols': TLS,
-  'proxy-ssl-secret': TLS,
-  'proxy-ssl-server-name': TLS,
-  'proxy-ssl-verify': TLS,
-  'proxy-ssl-verify-depth': TLS,
-  'session-cookie-change-on-failure': AFFINITY,
-  'session-cookie-conditional-samesite-none': AFFINITY,
-  'session-cookie-domain': AFFINITY,
-  'session-cookie-expires': AFFINITY,
-  'session-cookie-max-age': AFFINITY,
-  'session-cookie-name': AFFINITY,
-  'session-cookie-path': AFFINITY,
-  'session-cookie-samesite': AFFINITY,
-  'session-cookie-secure': AFFINITY,
-  'upstream-hash-by': 'write `balancer: hash` and `hash-by` on the Service',
-  'upstream-hash-by-subset': 'write `balancer: hash` on the Service',
-  'upstream-hash-by-subset-size': 'write `balancer: hash` on the Service',
 }
