@@ -2,7 +2,6 @@
 import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
@@ -15,6 +14,7 @@ import type {
   FilterEnvironment,
   FilterHead,
   FilterRequest,
+  Mirror,
   StreamMaker,
 } from './spec.ts'
 import { listSteps, type Step } from './steps.ts'
@@ -76,8 +76,8 @@ export class FilterChain {
   }
 
   /** The mirrors that get a copy of the request. */
-  chooseMirrors(request: FilterRequest): readonly UpstreamKey[] {
-    const mirrors: UpstreamKey[] = []
+  chooseMirrors(request: FilterRequest): readonly Mirror[] {
+    const mirrors: Mirror[] = []
     for (const filter of this.#ofMirrors) {
       const mirror = filter.mirror(request)
       if (mirror !== undefined) mirrors.push(mirror)

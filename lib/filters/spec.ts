@@ -133,6 +133,17 @@ export type ErrorPage = Readonly<{
 /** A Service that is asked for the page; `isWhole`: its answer takes the place of the error, with its status and all fields. */
 export type AskedPage = Readonly<{ upstream: UpstreamKey; isWhole: boolean }>
 
+/** Where a copy of a request goes, and how it differs from the request. */
+export type Mirror = Readonly<{
+  upstream: UpstreamKey
+  /** Path and query; undefined: those of the request. */
+  target: string | undefined
+  /** Undefined: that of the request. */
+  authority: string | undefined
+  /** False: the copy goes without the body. */
+  hasBody: boolean
+}>
+
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
 
@@ -202,10 +213,10 @@ export type Filter = {
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /**
-   * The upstream that gets a copy of the request as an endpoint gets it; undefined: none does. It is asked once for each request, and
-   * not for requests that ask to switch protocols.
+   * What gets a copy of the request as an endpoint gets it; undefined: nothing does. It is asked once for each request, and not for
+   * requests that ask to switch protocols.
    */
-  mirror?(request: FilterRequest): UpstreamKey | undefined
+  mirror?(request: FilterRequest): Mirror | undefined
   /**
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
