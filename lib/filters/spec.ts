@@ -6,7 +6,7 @@ import type { PathMatch } from '../model/route.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
-import type { FieldNames } from './field-lines.ts'
+import type { Field, FieldNames } from './field-lines.ts'
 import type { Notes } from './notes.ts'
 
 /** What a connection over TLS came to. */
@@ -274,6 +274,8 @@ export type AnnotationReader = {
    * not there, which is refused then.
    */
   content(name: string, reference?: string): Content | undefined
+  /** The keys and texts of the ConfigMap that the annotation names, white space around the texts cut; undefined as above. */
+  entries(name: string): readonly Field[] | undefined
   /**
    * The upstream of the Service that the annotation names, as `name` for its first port or `name:port`; undefined where there is none,
    * or where it is not there, which is refused then. `outcome` says for people what holds as long as the Service cannot be asked, as in
@@ -390,6 +392,7 @@ export function readFilter(
   const options = spec.read({
     text: (name) => annotations.text(name),
     content: (name, reference) => keep(annotations.content(name, reference), name),
+    entries: (name) => keep(annotations.entries(name), name),
     upstream: (name, outcome) => keep(annotations.upstream(name, outcome), name),
     server: (name, url, outcome) => keep(annotations.server(name, url, outcome), name),
     secret: (name) => keep(annotations.secret(name), name),

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CONFIG_MAP_KEY, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
+import { CONFIG_MAP_KEY, CONFIG_MAP_NAME, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
 import { Notes } from '../../lib/filters/notes.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
@@ -209,6 +209,7 @@ for (const spec of FILTERS) {
       read({
         text: () => undefined,
         content: () => undefined,
+        entries: () => undefined,
         upstream: () => undefined,
         server: () => 'http://127.0.0.1:9',
         secret: () => undefined,
@@ -230,6 +231,19 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
     text(name) {
       claim(name)
       return annotations[name]?.trim()
+    },
+    entries(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (!CONFIG_MAP_NAME.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
+      if (reference.length % 2 === 0)
+        return [
+          ['X-A', `\${request.host}`],
+          [reference, '\u00ff\u0000'],
+        ]
+      refused.push(name)
+      return undefined
     },
     content(name, reference = annotations[name]?.trim()) {
       claim(name)
