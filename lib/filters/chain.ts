@@ -24,6 +24,8 @@ type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 /** In the order in which they act. */
 export class FilterChain {
   readonly ofRequest: readonly Step[]
+  /** False: the access log has no lines of the requests. */
+  readonly isLogged: boolean
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
   readonly #ofErrors: readonly With<'errorPage'>[]
@@ -37,6 +39,7 @@ export class FilterChain {
   constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[]) {
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
+    this.isLogged = !filters.some(({ isUnlogged }) => isUnlogged)
     this.ofRequest = listSteps(filters, owners)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)

@@ -206,6 +206,8 @@ export type Filter = {
   check?(request: FilterRequest): FilterOutcome | PendingOutcome
   /** One check of the same object is enough. */
   joinsChecks?: boolean
+  /** The requests are not logged. */
+  isUnlogged?: boolean
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames
   /** The same of an endpoint's trailers. */

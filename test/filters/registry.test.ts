@@ -203,6 +203,7 @@ for (const spec of FILTERS) {
       if (check(spec, annotations)) used++
     }
     for (const name of names) for (const word of WORDS) readOne({ [name]: word })
+    for (const word of WORDS) readOne(Object.fromEntries(names.map((name) => [name, word])))
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
@@ -319,6 +320,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
     'request',
     'check',
     'joinsChecks',
+    'isUnlogged',
     'upstreamRequest',
     'errorPage',
     'mirror',
