@@ -6,6 +6,7 @@ import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import { ACCESS_LOG } from './access-log.ts'
+import { BANDWIDTH } from './bandwidth.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
 import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
@@ -30,6 +31,7 @@ import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   ACCESS_LOG,
+  BANDWIDTH,
   BASIC_AUTH,
   COMPRESS,
   CONCURRENCY_LIMIT,

@@ -150,6 +150,8 @@ export type StreamMaker = () => Duplex
 /** What becomes of a body. */
 export type BodyChange = Readonly<{
   stream: StreamMaker
+  /** As many bytes come out as go in, so that an answer keeps its Content-Length. */
+  keepsLength?: boolean
   /** The same without a stream, for the body of an answer that no other filter changes. */
   coder?: () => BodyCoder
 }>
