@@ -64,12 +64,19 @@ export const CANARY: NginxFeature = {
     'canary-by-cookie': DETAIL(TOKEN, ['match-cookies']),
     'canary-weight': DETAIL(NUMBER, ['split']),
     'canary-weight-total': DETAIL(NUMBER, ['split']),
+    'affinity-canary-behavior': DETAIL(
+      { pattern: /^(?:sticky|legacy)$/, fault: 'is neither sticky nor legacy', help: 'write "legacy"' },
+      ['`match-headers`, `match-cookies` and `split`'],
+      'it is always `legacy`: a session cookie does not keep a client with the canary',
+    ),
   },
   write(nginx) {
     if (nginx.flag('canary') === true) nginx.hosts.canary = readCanary(nginx)
     else {
       // CA7
-      const idle = Object.keys(CANARY.annotations).find((name) => name !== 'canary' && nginx.text(name) !== undefined)
+      const idle = Object.keys(CANARY.annotations).find(
+        (name) => name.startsWith('canary-') && nginx.text(name) !== undefined,
+      )
       if (idle === undefined) return
       nginx.warn(idle, 'it does nothing without canary: "true", as in ingress-nginx', 'add it, or leave this out')
     }
