@@ -50,6 +50,7 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     header: (name) => findRequestField(lines, name),
     parameter: (name) => parseParameters(query).get(name),
     notes: new Notes(),
+    connectionNotes: new Notes(),
     holdToEnd: (lease) => lease.release(),
     ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
   }

@@ -133,6 +133,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.#notes
   }
 
+  get connectionNotes(): Notes {
+    return this.exchange.connection.notes
+  }
+
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)

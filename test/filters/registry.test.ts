@@ -178,6 +178,7 @@ const REQUEST: FilterRequest = {
   header: () => undefined,
   parameter: () => undefined,
   notes: new Notes(),
+  connectionNotes: new Notes(),
   holdToEnd: (lease) => lease.release(),
   ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }
