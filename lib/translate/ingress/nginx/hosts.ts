@@ -56,7 +56,7 @@ export const CANARY: NginxFeature = {
     canary: DETAIL(
       FLAG,
       ['`match-headers`, `match-cookies` and `split`, in the routes of the other Ingress'],
-      'a canary of a default backend does nothing, nor does one of a route that several Services share; clients whose session cookie leads to a Service are not kept there',
+      'a canary of a default backend does nothing, nor does one of a route that several Services share; a field or a cookie with `always` or `never` goes before the session cookie, and its Service is asked in the protocol that the canary itself says',
     ),
     'canary-by-header': DETAIL(TOKEN, ['match-headers']),
     'canary-by-header-value': DETAIL(TEXT, ['match-headers']),
@@ -84,6 +84,7 @@ function readCanary(nginx: NginxReader): CanaryTerms {
     ...(header && { header }),
     ...(cookie !== undefined && { cookie }),
     weight: Math.max(0, nginx.number('canary-weight') ?? 0),
+    ...(nginx.text('affinity-canary-behavior') === 'legacy' && { ignoresSession: true }),
     // CA5
     total: Math.max(USUAL_TOTAL, total),
   })

@@ -59,13 +59,11 @@ export const REFUSED: Readonly<Record<string, string>> = {
   'stream-snippet': SNIPPET,
 }
 
-const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
 const BANDWIDTH = 'nothing limits how fast an answer goes'
 const MIRROR = 'write `mirror`'
 
 /** They could be done, and are not; what stands in their place is named. */
 export const MISSING: Readonly<Record<string, string>> = {
-  'affinity-canary-behavior': AFFINITY,
   'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
   'custom-headers': 'write `response-headers-set`',
   'enable-access-log': '`log.access` of the settings turns the log off for all routes',
