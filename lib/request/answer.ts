@@ -81,8 +81,9 @@ function applyFilters(filters: FilterChain, context: RequestContext, head: Filte
   const isBodiless = contentLength === 0 || status === 204 || status === 304
   const bodyChanges = isBodiless ? undefined : filters.transformResponse(changed, context)
   if (bodyChanges === undefined) return changed
-  // The length is not known. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
-  const transformed = { ...changed, contentLength: undefined }
+  // An answer to HEAD must not declare another length than GET would (RFC 9110 §8.6).
+  const keepsLength = bodyChanges.every((change) => change.keepsLength)
+  const transformed = keepsLength ? changed : { ...changed, contentLength: undefined }
   return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyChanges, bodyLength: contentLength }
 }
 
