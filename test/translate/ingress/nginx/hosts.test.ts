@@ -417,8 +417,3 @@ t.test('WW4 a wildcard host has no other', async (t) => {
   const { hosts } = translateNginx({ a: { nginx: { 'from-to-www-redirect': 'true' }, host: '*.wild.test' } })
   t.same(hosts, ['*.wild.test'])
 })
-
-t.test('affinity-canary-behavior: a session cookie does not decide', async (t) => {
-  const { diagnostics } = translateNginx({ main: { ...MAIN, nginx: { 'affinity-canary-behavior': 'legacy' } } })
-  t.same(diagnostics, [])
-})
