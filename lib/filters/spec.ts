@@ -66,7 +66,10 @@ export type FilterRequest = {
 
 /** What an upstream is asked beside a request; it has no body. */
 export type Question = Readonly<{
-  upstream: UpstreamKey
+  /** Undefined: the gateway itself, which takes the question as a request to `authority`. */
+  upstream: UpstreamKey | undefined
+  /** That the gateway itself is asked by; left out: that of the request. */
+  scheme?: FilterRequest['scheme']
   method: string
   /** Path and query. */
   target: string
@@ -116,6 +119,8 @@ export type FilterDraft = {
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
 export type FilterHead = {
   readonly status: number
+  /** The gateway or a filter made the answer, and no endpoint. */
+  readonly isOwn: boolean
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }
@@ -127,8 +132,8 @@ export type ErrorPage = Readonly<{
   body: Buffer
 }>
 
-/** A Service that is asked for the page. */
-export type AskedPage = Readonly<{ upstream: UpstreamKey }>
+/** A Service that is asked for the page; `isWhole`: its answer takes the place of the error, with its status and all fields. */
+export type AskedPage = Readonly<{ upstream: UpstreamKey; isWhole: boolean }>
 
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
@@ -340,6 +345,8 @@ export type HostFilterSpec<Options> = Readonly<{
   read: (host: HostFacts) => Options | undefined
   /** Reports say of its hosts that plain HTTP is sent to HTTPS. */
   redirectsToHttps: boolean
+  /** True for options of a route that does without the filter of its host; undefined: no route does. */
+  isOff?: (options: Options) => boolean
 }>
 
 /** Infers the type of the options. */

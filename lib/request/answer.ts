@@ -1,8 +1,7 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
+import type { AskedPage, BodyChange, ErrorPage, FilterHead } from '../filters/spec.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
@@ -18,7 +17,7 @@ export type BodyPlan = Readonly<{
 }>
 
 /** A head that is made for one answer, and that filters change. */
-export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] }
+export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] } & Pick<FilterHead, 'isOwn'>
 
 /** So much of an answer waits in memory for a slow client, so that short answers leave their endpoint at once. */
 export const HELD_BYTES = 65_536
@@ -44,7 +43,7 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, lines }
+  const head = { status: 101, isOwn: false, lines }
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
@@ -72,12 +71,12 @@ function findPage(filters: FilterChain, status: number, context: RequestContext)
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
-/** The upstream that is to be asked for the page of an error; undefined: there is none to be asked. */
-export function findAsked(context: RequestContext, status: number): UpstreamKey | undefined {
+/** The Service that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): AskedPage | undefined {
   const { served } = context
   if (status < 400 || served?.asked === undefined) return undefined
   const page = findPage(served.filters!, status, context)
-  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page.upstream : undefined
+  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page : undefined
 }
 
 /** The field lines of an answer whose body a page replaces. */

@@ -28,6 +28,7 @@ import type { AttemptSubject, Attempts } from './attempts.ts'
 import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { isServedMethod } from './method.ts'
+import { OwnQuestion } from './own-question.ts'
 import { chooseRequestId } from './request-id.ts'
 import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
@@ -143,6 +144,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   ask(question: Question): PendingAnswer {
+    if (question.upstream === undefined) {
+      const own = new OwnQuestion(this, question, this.#deadlines)
+      return { answer: own.run(), cancel: () => own.cancel() }
+    }
     const pool = this.served?.asked?.get(question.upstream)
     if (pool === undefined) {
       return { answer: Promise.reject(new QuestionFailure('it is not there', false)), cancel: () => {} }
