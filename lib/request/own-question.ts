@@ -28,7 +28,7 @@ import { type Asker, SideCall } from './side-call.ts'
 
 /** The request beside which the gateway is asked. */
 type OwnAsker = Asker &
-  Pick<FilterRequest, 'id' | 'scheme' | 'protocol' | 'startedAt' | 'tls'> &
+  Pick<FilterRequest, 'id' | 'scheme' | 'protocol' | 'startedAt' | 'tls' | 'connectionNotes'> &
   Readonly<{ listener: ServedListener | undefined }>
 
 export class OwnQuestion implements FilterRequest, RoutedRequest {
@@ -49,7 +49,7 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
   readonly clientNetwork: string
   readonly lines: string
   readonly notes: Notes = new Notes()
-  readonly connectionNotes: Notes = new Notes()
+  readonly connectionNotes: Notes
   hasEndpointAnswer: boolean = false
   readonly #asker: OwnAsker
   readonly #question: Question
@@ -80,6 +80,7 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
     this.clientAddress = asker.clientAddress
     this.clientNetwork = asker.clientNetwork
     this.lines = lines
+    this.connectionNotes = asker.connectionNotes
     this.#asker = asker
     this.#question = question
     this.#deadlines = deadlines
