@@ -17,6 +17,7 @@ import { isSecured } from '../tls/tls-section.ts'
 import { listAsking } from './asked-server.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { reportFallThrough } from './fall-through.ts'
+import { reportFilterFits } from './filter-fit.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import type { FilterMention } from './mention.ts'
@@ -159,6 +160,7 @@ export class HostMerger {
       if (policies.length > 0) reportUnreachable(virtualHost, policies, ingressOf, own)
       reportSlashBypasses(virtualHost, open, listeners, ingressOf, own)
       reportRedirectLoops(virtualHost, listeners, ingressOf, own)
+      reportFilterFits(virtualHost, ingressOf, own)
       return keepList(own.items)
     })
     for (const some of this.#saidOfPaths.filter(notes)) diagnostics.addAll(some)
