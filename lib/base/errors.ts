@@ -43,7 +43,8 @@ export const REQUEST_ERRORS = {
   PORTICO_UP_CONNECT_TIMEOUT: [504, 'upstream', 'always', 'The service did not accept the connection in time.'],
   PORTICO_UP_TLS: [502, 'upstream', 'never', 'The connection to the service could not be secured.'],
   PORTICO_UP_RESET: [502, 'upstream', 'idempotent', 'The service closed the connection before answering.'],
-  PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'never', 'The service gave a malformed answer.'],
+  /** Tried again only if `retry.conditions` names `bad-answer`. */
+  PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'idempotent', 'The service gave a malformed answer.'],
   /** Tried again only if the try had a time limit of its own (`tryTimeout`), below that of the whole answer. */
   PORTICO_UP_HEADERS_TIMEOUT: [504, 'upstream', 'idempotent', 'The service did not answer in time.'],
   /** The answer had begun: the client's connection or stream is cut, no status can be sent any more. */

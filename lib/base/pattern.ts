@@ -14,6 +14,9 @@ const MAX_REPEATS = 1_000
  */
 const MAX_INSTRUCTIONS = 200
 
+/** What expressions begin with for which the case of letters makes no difference. */
+export const CASELESS = '(?i)'
+
 /** What other kinds of expressions have. */
 const FOREIGN = /\(\?<?[=!]|\\[1-9]|\\k</
 

@@ -114,7 +114,7 @@ const NOT_UNRESERVED = /[^\w.~-]/g
 export type Template = string | ((request: FilterRequest) => string)
 
 /** The variable of Portico for one of nginx, written `$name` or `name`; undefined: there is none. */
-function findEquivalent(written: string): string | undefined {
+export function findEquivalent(written: string): string | undefined {
   const name = written.replace(/[${}]/g, '')
   const [, kind, rest = ''] = /^(arg|cookie|http)_(\w+)$/.exec(name) ?? []
   const own = NAMES_OF_NGINX.get(name)

@@ -114,6 +114,16 @@ export function listAnswering(configs: readonly FilterConfig[] = []): readonly s
     .flatMap(({ name, order }) => (order >= 200 && order < 400 ? [name] : []))
 }
 
+/** True for a filter that hosts may have. */
+export function isOfHosts({ name }: FilterConfig): boolean {
+  return findFilter(name).ofHosts !== undefined
+}
+
+/** True for the filter of a route that does without the same filter of its host. */
+export function isOff({ name, options }: FilterConfig): boolean {
+  return findFilter(name).ofHosts?.isOff?.(options) === true
+}
+
 /** True if a filter of the host sends plain HTTP to HTTPS. */
 export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>): boolean {
   return filters.some(({ name }) => findFilter(name).ofHosts?.redirectsToHttps)

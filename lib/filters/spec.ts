@@ -59,8 +59,6 @@ export type FilterRequest = {
   readonly notes: Notes
   /** The same for all requests of its connection, until the connection is closed. */
   readonly connectionNotes: Notes
-  /** The answer is an endpoint's; known to the functions that change answers. */
-  readonly hasEndpointAnswer: boolean
   /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
   holdToEnd(lease: Lease): void
   /** Asks an upstream that `AnnotationReader` has found something beside the request. */
@@ -122,6 +120,8 @@ export type FilterDraft = {
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
 export type FilterHead = {
   readonly status: number
+  /** The gateway or a filter made the answer, and no endpoint. */
+  readonly isOwn: boolean
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }
@@ -375,6 +375,8 @@ export type HostFilterSpec<Options> = Readonly<{
   read: (host: HostFacts) => Options | undefined
   /** Reports say of its hosts that plain HTTP is sent to HTTPS. */
   redirectsToHttps: boolean
+  /** True for options of a route that does without the filter of its host; undefined: no route does. */
+  isOff?: (options: Options) => boolean
 }>
 
 /** Infers the type of the options. */

@@ -2,13 +2,14 @@
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { isNormalPath } from '../base/path.ts'
-import { compileBeginning, compilePattern, findPatternFault } from '../base/pattern.ts'
+import { CASELESS, compileBeginning, compilePattern, findPatternFault } from '../base/pattern.ts'
 import { type AnnotationForm, AUTHORITY, matching, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 
 type PathChange =
-  | Readonly<{ type: 'whole'; value: string }>
+  /** `isTarget`: requests of a route whose path is the same text keep their path. */
+  | Readonly<{ type: 'whole'; value: string; isTarget?: true }>
   | Readonly<{ type: 'prefix'; value: string }>
   | Readonly<{ type: 'regex'; pattern: string; replacement: string }>
   /** `$1` is the first group of the expression that the route has as its path. */
@@ -60,7 +61,7 @@ export const URL_REWRITE = defineFilter<Options>({
     },
     'rewrite-target': {
       about:
-        'the whole path, with `$1` to `$9` for the groups of the regular expression that the path of the rule is, as in `/$2` beside the path `/api(/|$)(.*)`. A group that stands for nothing is empty. With `?` at its end the query is left out',
+        'the whole path, with `$1` to `$9` for the groups of the regular expression that the path of the rule is, as in `/$2` beside the path `/api(/|$)(.*)`. A group that stands for nothing is empty. A path of a rule that is the same text stays as it is. With `?` at its end the query is left out',
       form: TARGET,
     },
   },
@@ -105,9 +106,11 @@ export const URL_REWRITE = defineFilter<Options>({
 
 function createRewrite(change: PathChange, keepsQuery: boolean): Filter {
   if (change.type === 'whole') {
+    const { value, isTarget } = change
+    const same = isTarget ? [value, CASELESS + value] : []
     return {
-      upstreamRequest(draft, { query }) {
-        draft.target = keepsQuery ? change.value + query : change.value
+      upstreamRequest(draft, { query, match }) {
+        if (!same.includes(match.path)) draft.target = keepsQuery ? value + query : value
       },
     }
   }
@@ -186,7 +189,7 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
     if (!hasGroups && !isNormalPath(target)) {
       annotations.refuse('rewrite-target', `"${target}" is no path`, TARGET.help)
     }
-    changes.push({ type: hasGroups ? 'groups' : 'whole', value: target })
+    changes.push(hasGroups ? { type: 'groups', value: target } : { type: 'whole', value: target, isTarget: true })
   }
   if (changes.length > 1) {
     annotations.refuse(

@@ -22,7 +22,7 @@ import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
 import type { Mirrors, RequestCopies } from './mirrors.ts'
 import type { WholeAnswer } from './own-answer.ts'
-import { mayRepeat } from './retry.ts'
+import { findRetryReason, mayRepeat } from './retry.ts'
 import { composeSplitCookie } from './split-cookie.ts'
 import type { Spools } from './spools.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
@@ -335,6 +335,7 @@ export class Forward
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     const answerHead = {
       status,
+      isOwn: false,
       reason: head.reason,
       lines: this.#composeLines(head, upstreamMs),
       contentLength: head.contentLength,
@@ -447,11 +448,11 @@ export class Forward
 
   onError(error: GatewayError): void {
     if (this.#over) return
-    const isRetried = error.code === 'PORTICO_UP_RESET' && !this.#call!.hasAnswered
+    const reason = findRetryReason(error, this.#call!.hasAnswered)
     this.#call = undefined
     this.#isReady = false
     this.deadlineAt = Number.POSITIVE_INFINITY
-    this.#attempts.failAttempt(error, isRetried ? 'reset' : undefined)
+    this.#attempts.failAttempt(error, reason)
   }
 
   /** True if it can be sent again where the endpoint closes the connection just then, however much of it was sent. */
