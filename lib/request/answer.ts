@@ -43,7 +43,7 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, lines }
+  const head = { status: 101, isOwn: false, lines }
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
@@ -68,7 +68,7 @@ export function filterHead(context: RequestContext, head: DraftHead): BodyPlan |
 /** Answers of filters have neither an error nor attempts. */
 function findPage(filters: FilterChain, status: number, context: RequestContext): ErrorPage | AskedPage | undefined {
   const isOwn = context.error !== undefined
-  return isOwn || context.hasEndpointAnswer ? filters.findErrorPage(status, isOwn, context) : undefined
+  return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
 /** The Service that is to be asked for the page of an error; undefined: there is none to be asked. */
