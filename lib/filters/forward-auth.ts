@@ -281,7 +281,6 @@ export const FORWARD_AUTH = defineFilter<Options>({
         requestNames: names,
         upstreamRequest: (draft, request) => {
           draft.lines = remove(draft.lines) + (request.notes.get(granted)?.lines ?? '')
-          draft.addedLines = remove(draft.addedLines)
         },
       }),
       response(head, request) {

@@ -1,5 +1,4 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
-import { isForwardingClaim } from '../http1/field-names.ts'
 import { CONFIG_MAP_NAME, FIELD_NAMES, FIELDS } from './annotation-form.ts'
 import { createRemover, type Field, findNameFault, isClientField, parseFields, splitNames } from './field-lines.ts'
 import { compileFields, findTemplateFault, readFieldsFrom, writeTemplate } from './field-template.ts'
@@ -59,14 +58,13 @@ export const HEADERS = defineFilter<Options>({
   create({ request, response }) {
     const changeRequest = request && createChange(request)
     const changeResponse = response && createChange(response)
-    // The gateway adds no other fields that can be changed.
-    const changesClaims = changeRequest?.names.some(isForwardingClaim)
+    const changesAdded = changeRequest?.names.some(isClientField)
     return {
       ...(changeRequest && {
         requestNames: new Set(changeRequest.names),
         upstreamRequest: (draft, request) => {
           draft.lines = changeRequest.apply(draft.lines, request)
-          if (changesClaims) draft.addedLines = changeRequest.strip(draft.addedLines)
+          if (changesAdded) draft.addedLines = changeRequest.strip(draft.addedLines)
         },
       }),
       ...(changeResponse && {

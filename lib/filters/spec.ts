@@ -56,6 +56,10 @@ export type FilterRequest = {
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
   readonly notes: Notes
+  /** The same for all requests of its connection, until the connection is closed. */
+  readonly connectionNotes: Notes
+  /** The answer is an endpoint's; known to the functions that change answers. */
+  readonly hasEndpointAnswer: boolean
   /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
   holdToEnd(lease: Lease): void
   /** Asks an upstream that `AnnotationReader` has found something beside the request. */
@@ -108,17 +112,15 @@ export type FilterDraft = {
   target: string
   /** The authority that the endpoint is asked for, unless its Service has a host of its own. */
   authority: string
-  /** Field lines of the client, latin1, `Name: value\r\n` each; see filters/field-lines. */
+  /** Field lines of the client, and what a trusted proxy says of it, latin1, `Name: value\r\n` each; see filters/field-lines. */
   lines: string
-  /** Field lines that the gateway adds: who the client is, and what a trusted proxy says of it. */
+  /** Field lines in which the gateway says who the client is: X-Request-Id, and those that `isClientField` names. */
   addedLines: string
 }
 
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
 export type FilterHead = {
   readonly status: number
-  /** The gateway or a filter made the answer, and no endpoint. */
-  readonly isOwn: boolean
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }

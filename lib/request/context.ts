@@ -134,6 +134,14 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.#notes
   }
 
+  get connectionNotes(): Notes {
+    return this.exchange.connection.notes
+  }
+
+  get hasEndpointAnswer(): boolean {
+    return this.attempts !== undefined && this.error === undefined
+  }
+
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)

@@ -28,7 +28,7 @@ import { type Asker, SideCall } from './side-call.ts'
 
 /** The request beside which the gateway is asked. */
 type OwnAsker = Asker &
-  Pick<FilterRequest, 'id' | 'scheme' | 'protocol' | 'startedAt' | 'tls'> &
+  Pick<FilterRequest, 'id' | 'scheme' | 'protocol' | 'startedAt' | 'tls' | 'connectionNotes'> &
   Readonly<{ listener: ServedListener | undefined }>
 
 export class OwnQuestion implements FilterRequest, RoutedRequest {
@@ -49,6 +49,8 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
   readonly clientNetwork: string
   readonly lines: string
   readonly notes: Notes = new Notes()
+  readonly connectionNotes: Notes
+  hasEndpointAnswer: boolean = false
   readonly #asker: OwnAsker
   readonly #question: Question
   readonly #deadlines: DeadlineWatch
@@ -78,6 +80,7 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
     this.clientAddress = asker.clientAddress
     this.clientNetwork = asker.clientNetwork
     this.lines = lines
+    this.connectionNotes = asker.connectionNotes
     this.#asker = asker
     this.#question = question
     this.#deadlines = deadlines
@@ -142,8 +145,9 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
     const { filters } = served
     const own = await this.#pass(filters)
     const answer = own ?? (await this.#forward(served.upstream))
+    this.hasEndpointAnswer = own === undefined
     if (filters === undefined) return answer
-    const head = { status: answer.status, isOwn: own !== undefined, lines: answer.lines }
+    const head = { status: answer.status, lines: answer.lines }
     filters.changeResponse(head, this)
     return { ...answer, lines: head.lines }
   }

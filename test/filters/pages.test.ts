@@ -15,6 +15,7 @@ const PHASES = ['refuses', 'redirects', 'answers', 'changes']
 const OTHERS: ReadonlyMap<string, string> = new Map([
   ['access-log', 'keeps requests out of the log'],
   ['cors', 'answers preflights, changes answers'],
+  ['https-redirect', 'redirects'],
 ])
 
 /** What is said of a row whose Services, Secrets and paths stand elsewhere. */

@@ -182,6 +182,8 @@ const REQUEST: FilterRequest = {
   header: () => undefined,
   parameter: () => undefined,
   notes: new Notes(),
+  connectionNotes: new Notes(),
+  hasEndpointAnswer: true,
   holdToEnd: (lease) => lease.release(),
   ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }

@@ -28,25 +28,30 @@ subscribe('net.server.socket', (message) => {
   if (socket.remotePort !== undefined) accepted.set(socket.remotePort, socket)
 })
 
+/** Bytes that each `write` of `fill` sends at least. */
+const PIECE = 32_768
+
 /**
- * Has `write` send on and on until the other end reads no more, while the kernel there has still taken all: an end that the
- * client sends now arrives.
+ * Has `write` send 32 KiB on and on until the other end reads no more, while the kernel there has still taken all: an end that the
+ * client sends now arrives. It stops, too, where the other end closes the connection.
  */
 export async function fill(port: number, clientPort: number, write: () => Promise<unknown>): Promise<void> {
-  const countUnread = () => readQueues(port, clientPort)?.unread ?? 0
   const countRead = () => accepted.get(clientPort)?.bytesRead ?? 0
   for (let standing = 0; standing < 4; ) {
     const read = countRead()
     // The other end has room for one more.
     await write()
     await nextTurn()
-    // The kernel's table is long, and not needed to know that what was sent is read.
-    if (countRead() !== read) continue
-    for (let before = countUnread(); before > 0 && standing < 4; ) {
-      await sleep(50)
-      const now = countUnread()
+    // The kernel's table is long, and not needed to know that what was sent is read. A reader that falls behind would leave bytes
+    // at the client, and an end that is sent behind them does not arrive.
+    if (countRead() - read >= PIECE) continue
+    for (let before = -1; standing < 4; ) {
+      const now = readQueues(port, clientPort)?.unread
+      if (now === undefined) return
+      if (now === 0) break
       standing = now === before ? standing + 1 : 0
       before = now
+      await sleep(50)
     }
   }
 }

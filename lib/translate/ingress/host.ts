@@ -564,7 +564,7 @@ function joinCanaries(
       } else if (action.type === 'forward' && !empty.has(action)) {
         const { upstream } = main.action
         taken.add(upstream)
-        const owner = all.find((one) => one.ingress.meta.name === main.owner.name && one.canary === undefined)
+        const owner = all.find((one) => one.owner === main.owner)
         const { sessionCookie } = owner === undefined ? {} : readAliases(owner.ingress).hosts
         const canary = { terms, action, sessionCookie }
         routes = routes.flatMap((one) =>

@@ -212,6 +212,11 @@ class AliasReader implements NginxReader {
   }
 }
 
+/** The whole name of the annotation that says the option on the Ingress: one of ingress-nginx, or Portico's own. */
+export function findSource(ingress: Ingress, option: string): string {
+  return readAliases(ingress).options.get(option)?.annotation ?? ANNOTATION_DOMAIN + option
+}
+
 /** True for an Ingress that is a canary of another one. */
 export function isCanary(ingress: Ingress): boolean {
   return readAliases(ingress).hosts.canary !== undefined

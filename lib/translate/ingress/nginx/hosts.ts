@@ -69,7 +69,9 @@ export const CANARY: NginxFeature = {
     if (nginx.flag('canary') === true) nginx.hosts.canary = readCanary(nginx)
     else {
       // CA7
-      const idle = Object.keys(CANARY.annotations).find((name) => name !== 'canary' && nginx.text(name) !== undefined)
+      const idle = Object.keys(CANARY.annotations).find(
+        (name) => name.startsWith('canary-') && nginx.text(name) !== undefined,
+      )
       if (idle === undefined) return
       nginx.warn(idle, 'it does nothing without canary: "true", as in ingress-nginx', 'add it, or leave this out')
     }
