@@ -1,7 +1,7 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
+import type { AskedPage, BodyChange, ErrorPage, FilterHead } from '../filters/spec.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
@@ -17,7 +17,7 @@ export type BodyPlan = Readonly<{
 }>
 
 /** A head that is made for one answer, and that filters change. */
-export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] }
+export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] } & Pick<FilterHead, 'isOwn'>
 
 /** So much of an answer waits in memory for a slow client, so that short answers leave their endpoint at once. */
 export const HELD_BYTES = 65_536
