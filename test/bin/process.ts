@@ -11,6 +11,7 @@ import type { Test } from 'tap'
 import { runCommandLine } from '../../bin/command-line.ts'
 import { giveCertificate } from '../helpers/kept-certificate.ts'
 import { keepChild } from '../helpers/kept-child.ts'
+import { SHORT_LIVED } from '../helpers/short-lived.ts'
 import { TestProcess } from './test-process.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
@@ -56,7 +57,7 @@ async function runHere(words: readonly string[], { stdin, environment, cwd }: Pr
 /** Runs any verb as a process of its own: waits for the exit, and reads both streams whole. */
 export async function runProcess(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
-    spawn(process.execPath, [MAIN, ...words], {
+    spawn(process.execPath, [...SHORT_LIVED, MAIN, ...words], {
       stdio: 'pipe',
       env: cleanEnvironment(options.environment),
       ...(options.cwd && { cwd: options.cwd }),
@@ -93,7 +94,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const readyFile = join(folder, 'ready.json')
   await giveCertificate(folder)
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
-  const all = [process.execPath, ...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
+  const nodeFlags = [...SHORT_LIVED, ...(options.nodeFlags ?? [])]
+  const all = [process.execPath, ...nodeFlags, MAIN, ...words, ...free, '--ready-file', readyFile]
   const [program = '', ...rest] = limitDescriptors(all, options.descriptors)
   const child = keepChild(
     spawn(program, rest, {
