@@ -12,9 +12,14 @@ export type SocketQueues = Readonly<{
 }>
 
 export function readQueues(port: number, otherPort: number): SocketQueues | undefined {
+  return findQueues(readTable(), port, otherPort)
+}
+
+const readTable = () => readFileSync('/proc/self/net/tcp', 'latin1')
+
+function findQueues(table: string, port: number, otherPort: number): SocketQueues | undefined {
   const print = (number: number) => `0100007F:${number.toString(16).toUpperCase().padStart(4, '0')}`
   const addresses = ` ${print(port)} ${print(otherPort)} `
-  const table = readFileSync('/proc/self/net/tcp', 'latin1')
   const at = table.indexOf(addresses)
   if (at < 0) return undefined
   const [, unsent = '', unread = ''] = /^.. (\w{8}):(\w{8})/.exec(table.slice(at + addresses.length)) ?? []
@@ -28,12 +33,28 @@ subscribe('net.server.socket', (message) => {
   if (socket.remotePort !== undefined) accepted.set(socket.remotePort, socket)
 })
 
+/** Milliseconds between two looks at a connection. */
+const LOOK_MS = 50
+
+let sample = ''
+let sampledAt = Number.NEGATIVE_INFINITY
+
+/** A table of at most `age` milliseconds ago: to print it takes the kernel milliseconds, and many wait at a time. */
+function sampleTable(age: number): string {
+  const now = performance.now()
+  if (now - sampledAt >= age) {
+    sample = readTable()
+    sampledAt = now
+  }
+  return sample
+}
+
 /**
  * Has `write` send on and on until the other end reads no more, while the kernel there has still taken all: an end that the
  * client sends now arrives.
  */
 export async function fill(port: number, clientPort: number, write: () => Promise<unknown>): Promise<void> {
-  const countUnread = () => readQueues(port, clientPort)?.unread ?? 0
+  const countUnread = (age: number) => findQueues(sampleTable(age), port, clientPort)?.unread ?? 0
   const countRead = () => accepted.get(clientPort)?.bytesRead ?? 0
   for (let standing = 0; standing < 4; ) {
     const read = countRead()
@@ -42,9 +63,9 @@ export async function fill(port: number, clientPort: number, write: () => Promis
     await nextTurn()
     // The kernel's table is long, and not needed to know that what was sent is read.
     if (countRead() !== read) continue
-    for (let before = countUnread(); before > 0 && standing < 4; ) {
-      await sleep(50)
-      const now = countUnread()
+    for (let before = countUnread(0); before > 0 && standing < 4; ) {
+      await sleep(LOOK_MS)
+      const now = countUnread(LOOK_MS / 2)
       standing = now === before ? standing + 1 : 0
       before = now
     }
