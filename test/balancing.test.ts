@@ -215,6 +215,48 @@ t.test('a hash of a header keeps its key with an endpoint, over reloads', async 
   }
 })
 
+t.test('a hash of several parts goes by each of them, over HTTP/1.1 and HTTP/2', async (t) => {
+  const annotations = { 'portico.dev/balancer': 'hash', 'portico.dev/hash-by': 'host+header:X-User' }
+  const running = await runGateway(
+    t,
+    manifests({ endpoints: at(a, b, c, d), annotations }).replace('host: web.test', 'host: "*.test"'),
+  )
+  const askHost = async (host: string, user: string): Promise<string> =>
+    String((await visit(running, `http://${host}/`, { fields: `X-User: ${user}\r\n` })).answeredBy)
+  const hosts = Array.from({ length: 12 }, (_, at) => `h${at}.test`)
+  const users = Array.from({ length: 12 }, (_, at) => `user-${at}`)
+  const ofHosts: string[] = []
+  for (const host of hosts) ofHosts.push(await askHost(host, 'ann'))
+  t.ok(new Set(ofHosts).size > 1, 'hosts spread')
+  const ofUsers: string[] = []
+  for (const user of users) ofUsers.push(await askHost('h0.test', user))
+  t.ok(new Set(ofUsers).size > 1, 'users of one host spread')
+  t.equal(ofUsers.length, 12)
+  for (const [at, host] of hosts.entries())
+    t.equal(await askHost(`${host.toUpperCase()}:8080`, 'ann'), ofHosts[at], host)
+  const client = connectH2(t, running.https, { tls: true })
+  for (const [at, host] of hosts.entries()) {
+    const { headers } = await requestH2(client, { ':authority': host, ':path': '/', 'x-user': 'ann' })
+    t.equal(headers['x-echo'], ofHosts[at], `${host} over HTTP/2`)
+  }
+})
+
+t.test('a key has as many endpoints as hash-subset says, and they stay its own', async (t) => {
+  const annotations = { 'portico.dev/balancer': 'hash', 'portico.dev/hash-by': 'path', 'portico.dev/hash-subset': '2' }
+  const running = await runGateway(t, manifests({ endpoints: at(a, b, c, d), annotations }))
+  const owners = async (path: string): Promise<string> => {
+    const found = new Set<string>()
+    for (let count = 0; count < 16; count++) found.add(await ask(running, '', path))
+    return [...found].sort().join()
+  }
+  const first = await owners('/x')
+  t.match(first, /^[a-d],[a-d]$/)
+  t.equal(await owners('/x'), first)
+  const others: string[] = []
+  for (const path of ['/1', '/2', '/3', '/4', '/5', '/6']) others.push(await owners(path))
+  t.ok(new Set(others).size > 1, `${others}`)
+})
+
 t.test('the settings stand above annotations, and a change of them alone is followed', async (t) => {
   const words = { endpoints: at(a, b, c), annotations: { 'portico.dev/balancer': 'random' } }
   const running = await runGateway(t, manifests(words, 'services: {default/web: {balancer: hash, hash: {by: path}}}'))
@@ -286,6 +328,8 @@ t.test('explain names the endpoint that a hash chooses', async (t) => {
     ['cookie:session', 'ring'],
     ['header:X-Missing', 'ring'],
     ['client-ip', 'maglev'],
+    ['host+path', 'ring'],
+    ['query:user+header:X-Tenant', 'maglev'],
   ] as const
   for (const [by, table] of cases) {
     const annotations = {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { StartError } from '../lib/index.ts'
 import { endpointsOf, ONE_ROUTE, runGateway, startEchoes, visit } from './helpers/running-gateway.ts'
 
-const GUARD = 'nginx.ingress.kubernetes.io/auth-url: "http://auth.test"'
+const GUARD = 'nginx.ingress.kubernetes.io/enable-modsecurity: "true"'
 const EMPTY = '---\napiVersion: v1\nkind: Service\nmetadata: {name: empty}\nspec: {ports: [{port: 80}]}\n'
 
 function printIngress(path: string, annotation: string, service = 'web'): string {

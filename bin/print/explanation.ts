@@ -251,12 +251,14 @@ function findHashed(
   usable: readonly Endpoint[],
   { balancer, hash, affinity }: UpstreamPolicy,
 ): { endpoint: Endpoint; reason: string } | undefined {
-  if (balancer !== 'hash' || affinity.type !== 'none' || usable.some(({ host }) => isIP(host) === 0)) return undefined
+  if (balancer !== 'hash' || hash.subset > 1 || affinity.type !== 'none') return undefined
+  if (usable.some(({ host }) => isIP(host) === 0)) return undefined
   const { client: clientAddress = '127.0.0.1', lines = '', path } = url
   // The bytes of a connection are not read.
   const isRead = listener?.layer !== 'L4'
   const hashed = createHashKey(hash.by)({
     clientAddress,
+    hostname: isRead ? (parseAuthority(url.authority ?? url.host)?.hostname ?? '') : '',
     target: isRead ? path : '',
     header: (name) => (isRead ? findRequestField(lines, name) : undefined),
   })
@@ -270,7 +272,10 @@ function findHashed(
 /** Explains how one of several endpoints is chosen. */
 function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
   if (affinity.type !== 'none') return `or another: affinity ${affinity.type} keeps each client with its own`
-  if (balancer === 'hash') return `or another: hash of ${escapeText(hash.by)} says which`
+  if (balancer === 'hash') {
+    const which = hash.subset > 1 ? `which ${hash.subset}, and load which of them` : 'which'
+    return `or another: hash of ${escapeText(hash.by)} says ${which}`
+  }
   return balancer === 'round-robin' ? 'in turn with the others' : `or another: ${balancer} says which`
 }
 

@@ -9,13 +9,18 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*(-----END CERTIFICATE-----)
 
 /** The file's certificates, at least one. Throws an Error with the reason if the file is not one of certificates, or is cut short. */
 export function readAuthorityFile(path: string, stats: Stats = examineFile(path)): readonly string[] {
-  const found = readSmallFile(path, stats, MAX_BYTES).match(CERTIFICATE) ?? []
-  if (found.length === 0) throw new Error(`${path} holds no certificate`)
+  return readAuthorities(readSmallFile(path, stats, MAX_BYTES), path)
+}
+
+/** The certificates of a text, which messages call `name`. Throws as for a file. */
+export function readAuthorities(text: string, name: string): readonly string[] {
+  const found = text.match(CERTIFICATE) ?? []
+  if (found.length === 0) throw new Error(`${name} holds no certificate`)
   for (const [index, pem] of found.entries()) {
     try {
       new X509Certificate(pem)
     } catch (error) {
-      throw new Error(`certificate ${index + 1} of ${path} is malformed`, { cause: error })
+      throw new Error(`certificate ${index + 1} of ${name} is malformed`, { cause: error })
     }
   }
   return found

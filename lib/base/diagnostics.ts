@@ -59,7 +59,7 @@ export const DIAGNOSTICS = {
   PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],
   PORTICO_REF_SECRET_NOT_FOUND: [
     'warning',
-    'a tls section names a Secret that does not exist; an error where an annotation names it, whose filter guards',
+    'a tls section names a Secret that does not exist; an error where a guard, or the setting tlsSecret, names it',
   ],
   PORTICO_REF_CONFIG_MAP_NOT_FOUND: ['error', 'an annotation names a ConfigMap, or a key of one, that does not exist'],
   PORTICO_REF_TARGET_NOT_FOUND: ['error', 'a RoutePolicy targets an object, or a section of one, that does not exist'],
@@ -91,6 +91,10 @@ export const DIAGNOSTICS = {
     'in a container an endpoint at a loopback address refuses: that is the container itself',
   ],
   PORTICO_SVC_UNGUARDED: ['warning', 'a guard of a Service does not guard its own ports, which are open to clients'],
+  PORTICO_SVC_OVERRULED: [
+    'warning',
+    'an Ingress says something of a Service port that the Service itself or an older Ingress decides otherwise',
+  ],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
   PORTICO_ANN_UNKNOWN: [
@@ -103,7 +107,7 @@ export const DIAGNOSTICS = {
     'error',
     'an annotation promises to refuse, check or limit requests, which is not done here: its routes are closed; a warning where the setting unsupportedGuards lets them be served',
   ],
-  PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
+  PORTICO_ANN_CANARY: ['warning', 'a canary Ingress, or a path of one, serves nothing'],
   // Routes
   PORTICO_ROUTE_ADDRESS_FALLS_THROUGH: [
     'warning',
@@ -118,6 +122,10 @@ export const DIAGNOSTICS = {
   PORTICO_ROUTE_FILTER_UNEVEN: [
     'warning',
     'Services among which requests are divided do not have the same filters; an error where that closes the routes, information where a guard acts on all of them',
+  ],
+  PORTICO_ROUTE_HOST_PATTERNS: [
+    'warning',
+    'paths of an Ingress are regular expressions, since another Ingress says so of all paths of the host',
   ],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
   PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],

@@ -43,7 +43,8 @@ export const REQUEST_ERRORS = {
   PORTICO_UP_CONNECT_TIMEOUT: [504, 'upstream', 'always', 'The service did not accept the connection in time.'],
   PORTICO_UP_TLS: [502, 'upstream', 'never', 'The connection to the service could not be secured.'],
   PORTICO_UP_RESET: [502, 'upstream', 'idempotent', 'The service closed the connection before answering.'],
-  PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'never', 'The service gave a malformed answer.'],
+  /** Tried again only if `retry.conditions` names `bad-answer`. */
+  PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'idempotent', 'The service gave a malformed answer.'],
   /** Tried again only if the try had a time limit of its own (`tryTimeout`), below that of the whole answer. */
   PORTICO_UP_HEADERS_TIMEOUT: [504, 'upstream', 'idempotent', 'The service did not answer in time.'],
   /** The answer had begun: the client's connection or stream is cut, no status can be sent any more. */
@@ -72,6 +73,8 @@ export function isClosedBy(code: RequestErrorCode): boolean {
 
 /** What the answer to a failed request has beside what follows from the code. */
 export type AnswerParts = Readonly<{
+  /** In place of the code's status. */
+  status?: number | undefined
   /** Seconds until another request may succeed, if that is known. */
   retryAfter?: number | undefined
   /** Field lines. */
@@ -101,7 +104,7 @@ export class GatewayError extends Error {
     Error.stackTraceLimit = stackTraceLimit
     const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
     this.code = code
-    this.status = status
+    this.status = answer.status ?? status
     this.fault = fault
     this.retry = retry
     this.sentence = answer.sentence ?? sentence

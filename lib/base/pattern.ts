@@ -14,6 +14,9 @@ const MAX_REPEATS = 1_000
  */
 const MAX_INSTRUCTIONS = 200
 
+/** What expressions begin with for which the case of letters makes no difference. */
+export const CASELESS = '(?i)'
+
 /** What other kinds of expressions have. */
 const FOREIGN = /\(\?<?[=!]|\\[1-9]|\\k</
 
@@ -69,6 +72,13 @@ export class Pattern {
   findRest(text: string): string {
     const matcher = this.#expression.matcher(text)
     return matcher.lookingAt() ? text.slice(matcher.end()) : ''
+  }
+
+  /** What the groups stand for, the first at 0, in a text that begins with what the expression stands for; `''`: nothing. */
+  findGroups(text: string): readonly string[] {
+    const matcher = this.#expression.matcher(text)
+    if (!matcher.lookingAt()) return []
+    return Array.from({ length: matcher.groupCount() }, (_, at) => matcher.group(at + 1) ?? '')
   }
 }
 

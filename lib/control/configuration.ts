@@ -4,6 +4,7 @@ import { canonicalAddress } from '../base/address-range.ts'
 import { type Clock, printTime, systemClock } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { printPosition } from '../base/position.ts'
+import type { Resource } from '../kubernetes/resource.ts'
 import { type ResourceSet, ResourceStore } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
 import { listOwnAddresses } from '../platform/own-addresses.ts'
@@ -13,6 +14,7 @@ import { MergedProvider } from '../providers/merged-provider.ts'
 import type { ChangeListener, Manifests, Provider, Watch } from '../providers/provider.ts'
 import { SecretSources } from '../providers/secret-sources.ts'
 import { TextProvider } from '../providers/text-provider.ts'
+import { NGINX_CONTROLLER } from '../settings/compatibility.ts'
 import {
   chooseSettingsDocument,
   keepRestartSettings,
@@ -135,7 +137,11 @@ export class ConfigurationLoader {
         help: 'config/portico.yaml in the package shows one; give manifests with -f',
       })
     }
-    const { settings: resolved, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
+    const {
+      settings: resolved,
+      provenance,
+      kept: keptSettings,
+    } = this.#resolve(document, manifests.resources, diagnostics)
     const written = keepSettings(last?.written, resolved)
     const settings = start ? keepSettings(last?.settings, keepRestartSettings(start, written)) : written
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
@@ -197,11 +203,14 @@ export class ConfigurationLoader {
   /** Settings with an error are not mixed with defaults while there are good ones from before. */
   #resolve(
     document: SourceDocument | undefined,
+    resources: readonly Resource[],
     diagnostics: DiagnosticList,
   ): ResolvedSettings & { readonly kept: readonly Kept[] } {
     const { environment, flags } = this.#input
+    const first = resolveSettings({ document, environment, flags }, new DiagnosticList())
+    const isDropIn = servesNginxClass(resources, first.settings.ingressClasses)
     const problems = new DiagnosticList()
-    const resolved = resolveSettings({ document, environment, flags }, problems)
+    const resolved = resolveSettings({ document, environment, flags, isDropIn }, problems)
     const isInFile = resolved.provenance.get('routes') === 'file'
     const origin = isInFile && document ? veilSettings(document.origin) : undefined
     checkDefaults(resolved.settings.routes, origin, problems)
@@ -215,6 +224,15 @@ export class ConfigurationLoader {
     diagnostics.addAll(kept.reasons)
     return { ...this.#lastGood.resolved, kept: [kept] }
   }
+}
+
+/** True if the settings name an IngressClass of ingress-nginx that the manifests have. */
+function servesNginxClass(resources: readonly Resource[], served: readonly string[]): boolean {
+  if (served.length === 0) return false
+  const isServed = (name: string): boolean => served.includes('*') || served.includes(name)
+  return resources.some(
+    (one) => one.kind === 'IngressClass' && one.controller === NGINX_CONTROLLER && isServed(one.meta.name),
+  )
 }
 
 /** The providers that an input asks for. */

@@ -45,9 +45,12 @@ export class AuthCache {
     this.#clock = clock
   }
 
-  /** A kept answer, or a question that others may wait for as well; `ask` puts it to the server. */
-  find(request: FilterRequest, ask: () => PendingAnswer): FilterAnswer | PendingAnswer {
-    const key = this.#findKey(request)
+  /**
+   * A kept answer, or a question that others may wait for as well; `ask` puts it to the server, whose path and query are `target`: what
+   * variables write into it is asked about.
+   */
+  find(request: FilterRequest, target: string, ask: () => PendingAnswer): FilterAnswer | PendingAnswer {
+    const key = this.#findKey(request, target)
     if (key === undefined) return ask()
     const kept = this.#kept.get(key)
     if (kept !== undefined) {
@@ -62,12 +65,12 @@ export class AuthCache {
    * Undefined: the answer must not be kept, nor one that was kept be used. That is so where the request has credentials that the key
    * does not name, or none of those that it names: requests with other credentials would be taken for the same.
    */
-  #findKey(request: FilterRequest): string | undefined {
+  #findKey(request: FilterRequest, target: string): string | undefined {
     if (!this.#knowsAuthorization && request.header('authorization') !== undefined) return undefined
     if (!this.#knowsCookies && request.header('cookie') !== undefined) return undefined
     const credentials = this.#credentials.map((find) => find(request))
     if (credentials.every((each) => each === undefined)) return undefined
-    const parts = [request.clientHostname, ...credentials, ...this.#others.map((find) => find(request))]
+    const parts = [request.clientHostname, target, ...credentials, ...this.#others.map((find) => find(request))]
     // Clients do not decide how long a key is, and credentials are not kept.
     return createHash('sha256')
       .update(JSON.stringify(parts.map((each) => each ?? null)))

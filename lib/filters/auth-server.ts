@@ -1,16 +1,24 @@
 /** Asks an auth server about requests. HOT */
+import { isNormalPath, splitTarget } from '../base/path.ts'
 import { TextMemo } from '../base/text-memo.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
-import { type FieldNames, hyphenate, keepFields } from './field-lines.ts'
+import { createNames, createRemover, type Field, type FieldNames, hyphenate, keepFields } from './field-lines.ts'
+import { compileFields, compileTemplate, type Template, writeTemplate } from './field-template.ts'
 import { type FilterAnswer, type FilterRequest, type PendingAnswer, type Question, QuestionFailure } from './spec.ts'
+import { splitUrl } from './url-template.ts'
 
 export type AuthServerOptions = Readonly<{
-  url: URL
-  /** How it is reached. */
-  upstream: UpstreamKey
+  /** With variables (filters/url-template). */
+  url: string
+  /** How it is reached; undefined: the gateway itself takes the URL, whose host a variable stands for. */
+  upstream: UpstreamKey | undefined
   method: string
   /** Names of the client's fields that the server gets; undefined: all of them. */
   sent: FieldNames | undefined
+  /** Fields that it gets besides, with variables. */
+  added: readonly Field[]
+  /** What X-Auth-Request-Redirect says, with variables; undefined: what is asked for. */
+  redirect: string | undefined
   /** Milliseconds. */
   timeout: number
 }>
@@ -26,7 +34,7 @@ const NOT_ASKED_WITH = /^(?:host|range|content-.*|if-.*)$/
 const MAX_BODY_BYTES = 65_536
 
 /** The fields that the gateway writes itself, in lower case. */
-const OWN: FieldNames = new Set([
+const OWN: ReadonlySet<string> = new Set([
   QUESTION,
   'x-auth-request-redirect',
   'x-forwarded-for',
@@ -46,20 +54,56 @@ const OWN: FieldNames = new Set([
 const MAX_KNOWN = 1_000
 
 export class AuthServer {
-  readonly #question: Omit<Question, 'lines'>
+  readonly #question: Omit<Question, 'lines' | 'target' | 'authority' | 'scheme'>
+  readonly #scheme: Template
+  readonly #authority: Template
+  readonly #target: Template
+  readonly #redirect: Template | undefined
+  readonly #added: Template
+  /** Leaves out of the gateway's own fields those that others take the place of; undefined: there are none. */
+  readonly #strip: ((lines: string) => string) | undefined
   /** Says by the name of a field as it was sent whether the server gets it. */
   readonly #isSent: (name: string) => boolean
 
-  constructor({ url, upstream, method, sent, timeout }: AuthServerOptions) {
-    const { host, pathname, search } = url
-    this.#question = { upstream, method, target: pathname + search, authority: host, timeout, maxBytes: MAX_BODY_BYTES }
-    const known = new TextMemo(MAX_KNOWN, (name) => isSent(hyphenate(name), sent))
+  constructor({ url, upstream, method, sent, added, redirect, timeout }: AuthServerOptions) {
+    const { scheme, authority, target } = splitUrl(url)
+    this.#question = { upstream, method, timeout, maxBytes: MAX_BODY_BYTES }
+    this.#scheme = compileTemplate(scheme)
+    this.#authority = compileTemplate(authority)
+    this.#target = compileTemplate(target)
+    this.#redirect = redirect === undefined ? undefined : compileTemplate(redirect)
+    const names = createNames(added.map(([name]) => name))
+    this.#added = compileFields(added)
+    const replaced = [...OWN].filter((name) => names.has(name))
+    this.#strip = replaced.length === 0 ? undefined : createRemover(replaced)
+    const known = new TextMemo(MAX_KNOWN, (name) => {
+      const folded = hyphenate(name)
+      return isSent(folded, sent) && !names.has(folded)
+    })
     this.#isSent = (name) => known.find(name)
   }
 
-  ask(request: FilterRequest): PendingAnswer {
-    const lines = composeLines(request) + keepFields(request.lines, this.#isSent)
-    const { answer, cancel } = request.ask({ ...this.#question, lines })
+  /** Path and query of the question; undefined: variables have made no path of it, which could lead elsewhere. */
+  locate(request: FilterRequest): string | undefined {
+    if (typeof this.#target === 'string') return this.#target
+    const target = this.#target(request)
+    return isNormalPath(splitTarget(target).path) ? target : undefined
+  }
+
+  /** `target` is what `locate` says. */
+  ask(request: FilterRequest, target: string): PendingAnswer {
+    const { pathname, query } = request
+    const asked = this.#redirect === undefined ? pathname + query : writeTemplate(this.#redirect, request)
+    const own = composeLines(request, asked)
+    const told = this.#strip?.(own) ?? own
+    const lines = told + writeTemplate(this.#added, request) + keepFields(request.lines, this.#isSent)
+    const { answer, cancel } = request.ask({
+      ...this.#question,
+      scheme: writeTemplate(this.#scheme, request) as FilterRequest['scheme'],
+      authority: writeTemplate(this.#authority, request),
+      target,
+      lines,
+    })
     return { answer: answer.then(checkAnswer), cancel }
   }
 }
@@ -75,7 +119,10 @@ function checkAnswer(answer: FilterAnswer): FilterAnswer {
   return answer
 }
 
-function composeLines({ id, method, scheme, clientAuthority, pathname, query, clientAddress }: FilterRequest): string {
+function composeLines(
+  { id, method, scheme, clientAuthority, pathname, query, clientAddress }: FilterRequest,
+  redirect: string,
+): string {
   // What the endpoint gets is what the auth server decides upon, with dot segments resolved.
   const uri = pathname + query
   // X-Forwarded-* as Traefik's users expect them, the others as ingress-nginx's and oauth2-proxy's users do.
@@ -83,7 +130,7 @@ function composeLines({ id, method, scheme, clientAuthority, pathname, query, cl
     `X-Forwarded-Method: ${method}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Host: ${clientAuthority}\r\n` +
     `X-Forwarded-Uri: ${uri}\r\nX-Forwarded-For: ${clientAddress}\r\n` +
     `X-Original-URL: ${scheme}://${clientAuthority}${uri}\r\nX-Original-URI: ${uri}\r\nX-Original-Method: ${method}\r\n` +
-    `X-Scheme: ${scheme}\r\nX-Real-IP: ${clientAddress}\r\nX-Auth-Request-Redirect: ${uri}\r\nX-Request-ID: ${id}\r\n` +
+    `X-Scheme: ${scheme}\r\nX-Real-IP: ${clientAddress}\r\nX-Auth-Request-Redirect: ${redirect}\r\nX-Request-ID: ${id}\r\n` +
     `${QUESTION}: 1\r\n`
   )
 }

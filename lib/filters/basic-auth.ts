@@ -1,5 +1,6 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file or a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
+import { flattenText } from '../base/flat-text.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
 import { createNames, createRemover, findNameFault, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
@@ -21,6 +22,12 @@ type Options = Readonly<{
 
 const USUAL_REALM = 'Restricted'
 const USUAL_FIELD = 'X-Forwarded-User'
+
+/** Credentials, in base64, with which the last request of a connection was let in. */
+type LastLogin = Readonly<{ logins: Logins; token: string; user: string }>
+
+/** One for all filters, so that a connection keeps no more than one. */
+const LAST = new NoteKey<LastLogin>()
 
 export const BASIC_AUTH = defineFilter<Options>({
   name: 'basic-auth',
@@ -96,8 +103,17 @@ export const BASIC_AUTH = defineFilter<Options>({
       check(request) {
         const token = readToken(request.header('authorization'))
         if (token === undefined) return refuse('there are no credentials')
+        const { connectionNotes } = request
+        const last = connectionNotes.get(LAST)
+        if (last !== undefined && last.logins === logins && isEqual(last.token, token)) {
+          request.notes.set(users, last.user)
+          return undefined
+        }
         const known = logins.find(token)
-        if (known !== undefined) return conclude(request, known)
+        if (known !== undefined) {
+          connectionNotes.set(LAST, { logins, token: flattenText(token), user: known })
+          return conclude(request, known)
+        }
         const checked = logins.check(token, request.clientNetwork)
         if (typeof checked !== 'object' || checked instanceof GatewayError) return conclude(request, checked)
         return new PendingOutcome(
@@ -110,7 +126,6 @@ export const BASIC_AUTH = defineFilter<Options>({
         const user = request.notes.get(users)
         const line = user === undefined ? '' : `${userField}: ${user}\r\n`
         draft.lines = remove(draft.lines) + line
-        draft.addedLines = remove(draft.addedLines)
       },
     }
   },
@@ -118,6 +133,14 @@ export const BASIC_AUTH = defineFilter<Options>({
 
 function printUsers(users: readonly User[]): string {
   return users.map((user) => user.join(':')).join('\n')
+}
+
+/** Two texts of ASCII are compared in a time that tells nothing of where they differ: clients of a proxy share its connections. */
+function isEqual(a: string, b: string): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at)
+  return difference === 0
 }
 
 /** The credentials in base64; undefined: there are none. */

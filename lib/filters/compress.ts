@@ -5,7 +5,7 @@ import { ClientCount, PerClient } from '../base/per-client.ts'
 import { TextMemo } from '../base/text-memo.ts'
 import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
-import { createRemover, joinValues } from './field-lines.ts'
+import { createMarker, createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { type BodyChange, defineFilter, type FilterHead, FLUSH_AFTER } from './spec.ts'
 import { addVary } from './vary.ts'
@@ -69,6 +69,12 @@ const CHANGES: Readonly<Partial<Record<Coding, (client: string) => BodyChange>>>
 /** Events are to arrive at once, each alone; gRPC compresses by itself. */
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
+/** One look at the lines for all that concerns the coding: most answers have little of it. */
+const mark = createMarker(['etag', 'accept-ranges', 'content-encoding', 'content-range'])
+const TAG = 1
+const RANGES = 2
+/** The body is coded already, or a part alone. */
+const UNFIT = 12
 const removeRanges = createRemover(['accept-ranges'])
 
 export const COMPRESS = defineFilter<Options>({
@@ -125,14 +131,17 @@ export const COMPRESS = defineFilter<Options>({
       },
       responseBody(head, request) {
         const { contentLength = minSize, status } = head
-        if (contentLength < minSize || status === 206 || !isCompressible(head.lines)) return undefined
+        if (contentLength < minSize || status === 206) return undefined
+        const present = mark(head.lines)
+        if ((present & UNFIT) !== 0 || !isCompressible(head.lines)) return undefined
         addVary(head, 'Accept-Encoding')
         if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
         const accepted = joinValues(request.lines, 'accept-encoding')
         const coding = accepted === undefined ? undefined : chosen.find(accepted)
         if (coding === undefined || !hasRoom(request.clientNetwork)) return undefined
-        weakenTag(head)
-        head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
+        if ((present & TAG) !== 0) weakenTag(head)
+        if ((present & RANGES) !== 0) head.lines = removeRanges(head.lines)
+        head.lines += `Content-Encoding: ${coding}\r\n`
         return CHANGES[coding]!(request.clientNetwork)
       },
     }
@@ -165,9 +174,7 @@ function begin(client: string): () => void {
 
 function isCompressible(lines: string): boolean {
   const type = joinValues(lines, 'content-type')
-  if (type === undefined || !COMPRESSIBLE.test(type)) return false
-  if (joinValues(lines, 'content-encoding') !== undefined) return false
-  return joinValues(lines, 'content-range') === undefined && !isTransformForbidden(lines)
+  return type !== undefined && COMPRESSIBLE.test(type) && !isTransformForbidden(lines)
 }
 
 /** The bytes are others, and mean the same (RFC 9110 §8.8.1). */

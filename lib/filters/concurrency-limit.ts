@@ -4,13 +4,24 @@ import { GatewayError } from '../base/errors.ts'
 import { PerClient } from '../base/per-client.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { listOf } from './annotation-form.ts'
-import { createKey, LIMIT_BY, type LimitBy, printBy, readBy, readLimits } from './limit-key.ts'
+import {
+  createKey,
+  LIMIT_BY,
+  LIMIT_STATUS,
+  type LimitBy,
+  printBy,
+  readBy,
+  readLimits,
+  readStatus,
+} from './limit-key.ts'
 import { defineFilter, type FilterRequest, type Lease } from './spec.ts'
 
 type Options = Readonly<{
   limits: readonly Readonly<{ count: number; by: LimitBy }>[]
   /** Ranges whose clients have no limit; undefined: none. */
   exempt: readonly string[] | undefined
+  /** Of refused requests; undefined: that of their code. */
+  status: number | undefined
 }>
 
 /** From 1 to 100,000. */
@@ -40,6 +51,11 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
       form: RANGES,
       needs: 'concurrency-limit',
     },
+    'concurrency-limit-status': {
+      about: 'the status of the answers that refuse, from 400 to 599, in place of 429 and 503',
+      form: LIMIT_STATUS,
+      needs: 'concurrency-limit',
+    },
   },
   read(annotations) {
     const counts = readLimits(annotations, 'concurrency-limit')
@@ -51,14 +67,16 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
       const help = 'keep the lowest limit, and give each limit something of its own to count by'
       annotations.refuse('concurrency-limit-by', `two limits count by ${twice}`, help)
     }
-    return { limits: counts.map((count, at) => ({ count: Number(count), by: by[at]! })), exempt }
+    const limits = counts.map((count, at) => ({ count: Number(count), by: by[at]! }))
+    return { limits, exempt, status: readStatus(annotations, 'concurrency-limit-status') }
   },
-  print: ({ limits, exempt }) =>
+  print: ({ limits, exempt, status }) =>
     [
       ...limits.map(({ count, by }) => `${count} under way ${printBy(by)}`),
       ...(exempt === undefined ? [] : [`none for ${printRanges(exempt)}`]),
+      ...(status === undefined ? [] : [`refuses with ${status}`]),
     ].join('; '),
-  create({ limits, exempt }, { processes, shared }) {
+  create({ limits, exempt, status }, { processes, shared }) {
     const tables = shared(() => new Map<LimitBy, PerClient<Slots>>())
     const checks = limits.map(({ count, by }) => {
       const slots = tables.get(by) ?? new PerClient(() => new Slots())
@@ -72,7 +90,7 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
         if (isExempt?.has(request.clientAddress)) return undefined
         for (const { most, by, keyOf, slots } of checks) {
           const taken = slots.find(keyOf(request)).taken
-          if (taken >= most) return refuse(by, taken)
+          if (taken >= most) return refuse(by, taken, status)
         }
         for (const check of checks) check.slots.find(check.keyOf(request)).take(request)
         return undefined
@@ -81,9 +99,9 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
   },
 })
 
-function refuse(by: LimitBy, taken: number): GatewayError {
+function refuse(by: LimitBy, taken: number, status: number | undefined): GatewayError {
   const code = by === 'route' || by === 'all' ? 'PORTICO_UP_OVERLOADED' : 'PORTICO_REQ_TOO_MANY'
-  return new GatewayError(code, `${taken} are under way ${printBy(by)}`, undefined, { retryAfter: RETRY_AFTER })
+  return new GatewayError(code, `${taken} are under way ${printBy(by)}`, undefined, { retryAfter: RETRY_AFTER, status })
 }
 
 /** The requests under way of one key. */

@@ -3,7 +3,7 @@ import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { findPatternFault, Pattern } from '../base/pattern.ts'
 import { TextMemo } from '../base/text-memo.ts'
 import { type AnnotationForm, FIELD_NAMES, matching, oneOf, spaced } from './annotation-form.ts'
-import { createRemover, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
+import { createMarker, createRemover, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterAnswer, type FilterRequest } from './spec.ts'
 import { addVary } from './vary.ts'
 
@@ -86,8 +86,9 @@ const NAMES: ReadonlySet<string> = new Set([
   'access-control-max-age',
 ])
 const removeOwn = createRemover(NAMES)
-/** Most endpoints send none of them, and then the lines need not be looked at one by one. */
-const HAS_SOME = /^access-control-/im
+/** One look at the lines says whether there is anything to remove, and whether there is a Vary: mostly there is neither. */
+const mark = createMarker(['vary', ...NAMES])
+const VARY = 1
 
 const PREFLIGHT: FilterAnswer = { status: 204, lines: '', body: undefined }
 
@@ -191,8 +192,12 @@ export const CORS = defineFilter<Options>({
       responseNames: NAMES,
       request: (request) => (isPreflight(request) ? PREFLIGHT : undefined),
       response(head, request) {
-        if (HAS_SOME.test(head.lines)) head.lines = removeOwn(head.lines)
-        if (!isAny) addVary(head, 'Origin')
+        const present = mark(head.lines)
+        if (present > VARY) head.lines = removeOwn(head.lines)
+        if (!isAny) {
+          if ((present & VARY) === 0) head.lines += 'Vary: Origin\r\n'
+          else addVary(head, 'Origin')
+        }
         const lines = findLines(request.header('origin'))
         if (!isPreflight(request)) {
           if (lines !== undefined) head.lines += lines + exposedLine

@@ -12,6 +12,8 @@ type Options = Readonly<{
   pages: readonly PageOption[]
   /** The upstream of the Service that is asked for pages; undefined: none is asked. */
   upstream: UpstreamKey | undefined
+  /** The answer of the Service takes the place of the error, with its status and all fields. */
+  isWhole: boolean
   /** Answers of endpoints are left as they are. */
   isOwnAlone: boolean
 }>
@@ -51,6 +53,12 @@ export const ERROR_PAGES = defineFilter<Options>({
       form: SERVICE_PORT,
       needs: 'error-pages',
     },
+    'error-pages-status': {
+      about:
+        '`error`: clients get the status and the fields of the error with the page of the Service; `page`: the whole answer of the Service, with its status and its fields (`error`)',
+      form: oneOf(['error', 'page']),
+      needs: 'error-pages-service',
+    },
     'error-pages-for': {
       about:
         '`all`: errors of endpoints and of the gateway itself have pages; `gateway`: errors of the gateway alone have them (`all`). An answer of `respond`, of `maintenance` or of an auth server has none',
@@ -76,13 +84,18 @@ export const ERROR_PAGES = defineFilter<Options>({
       const fault = 'each error has a page in error-pages already'
       annotations.refuse(one, fault, 'leave it out, or name a status without "=" in error-pages')
     }
-    return { pages, upstream, isOwnAlone: annotations.text('error-pages-for') === 'gateway' }
+    const isWhole = annotations.text('error-pages-status') === 'page'
+    return { pages, upstream, isWhole, isOwnAlone: annotations.text('error-pages-for') === 'gateway' }
   },
-  print: ({ pages, upstream, isOwnAlone }) =>
-    `${pages.map((page) => printPage(page, upstream)).join(', ')}${isOwnAlone ? ', for errors of the gateway' : ''}`,
-  create({ pages, upstream, isOwnAlone }) {
+  print: ({ pages, upstream, isWhole, isOwnAlone }) =>
+    [
+      ...pages.map((page) => printPage(page, upstream)),
+      ...(isWhole ? ['with the status of the page'] : []),
+      ...(isOwnAlone ? ['for errors of the gateway'] : []),
+    ].join(', '),
+  create({ pages, upstream, isWhole, isOwnAlone }) {
     const byStatus = new Map<number, ErrorPage | AskedPage>()
-    const asked = upstream && { upstream }
+    const asked = upstream && { upstream, isWhole }
     // What names fewer statuses is written over what names more; of equal ones the first stays.
     for (const { from, to, body, type } of [...pages].reverse().sort((a, b) => b.to - b.from - (a.to - a.from))) {
       const page = body === undefined ? asked : { lines: `Content-Type: ${type}\r\n`, body: toBytes(body) }

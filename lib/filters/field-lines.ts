@@ -66,15 +66,14 @@ export function joinValues(lines: string, name: string): string | undefined {
 
 /** Makes what leaves out the fields of these names; with `underscores` those too that differ from them in underscores alone. */
 export function createRemover(names: Iterable<string>, underscores?: 'underscores'): (lines: string) => string {
-  const isFolded = underscores !== undefined
-  const list = Array.from(names, (name) => (isFolded ? hyphenate(name) : name.toLowerCase()))
-  if (list.length === 0) return (lines) => lines
+  const sought = new SoughtNames(names, underscores !== undefined)
+  if (sought.isEmpty) return (lines) => lines
   return (lines) => {
     let kept = ''
     let start = 0
     for (let at = 0; at < lines.length; ) {
       const end = lines.indexOf('\n', at) + 1
-      if (findNamed(lines, at, list, isFolded) >= 0) {
+      if (sought.find(lines, at) >= 0) {
         kept += lines.slice(start, at)
         start = end
       }
@@ -95,23 +94,48 @@ export function keepFields(lines: string, isKept: (name: string) => boolean): st
   return kept
 }
 
-/** Which of these lower-case names have a field: bit n for the nth of 31 at most. */
-export function markPresent(lines: string, names: readonly string[]): number {
-  let marks = 0
-  for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
-    const named = findNamed(lines, at, names, false)
-    if (named >= 0) marks |= 1 << named
+/** Makes what says which of these names have a field: bit n for the nth of 31 at most. */
+export function createMarker(names: Iterable<string>): (lines: string) => number {
+  const sought = new SoughtNames(names, false)
+  return (lines) => {
+    let marks = 0
+    for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
+      const named = sought.find(lines, at)
+      if (named >= 0) marks |= 1 << named
+    }
+    return marks
   }
-  return marks
 }
 
-/** Which of these lower-case names the field at `at` has, taking underscores for hyphens if `isFolded`; -1: none. */
-function findNamed(lines: string, at: number, names: readonly string[], isFolded: boolean): number {
-  for (let named = 0; named < names.length; named++) {
-    const name = names[named]!
-    if (lines.charCodeAt(at + name.length) === 0x3a && spells(lines, at, name, isFolded)) return named
+class SoughtNames {
+  readonly #names: readonly string[]
+  /** Underscores are taken for hyphens. */
+  readonly #isFolded: boolean
+  /** A bit for the low five bits of each character that a name begins with: most lines begin with another. */
+  readonly #beginnings: number
+
+  constructor(names: Iterable<string>, isFolded: boolean) {
+    this.#names = Array.from(names, (name) => (isFolded ? hyphenate(name) : name.toLowerCase()))
+    this.#isFolded = isFolded
+    // An underscore in the place of a first hyphen.
+    const all = isFolded ? [...this.#names, '_'] : this.#names
+    this.#beginnings = all.reduce((bits, name) => bits | (1 << (name.charCodeAt(0) & 31)), 0)
   }
-  return -1
+
+  get isEmpty(): boolean {
+    return this.#names.length === 0
+  }
+
+  /** Which of the names the field at `at` has; -1: none. */
+  find(lines: string, at: number): number {
+    if ((this.#beginnings & (1 << (lines.charCodeAt(at) & 31))) === 0) return -1
+    const names = this.#names
+    for (let named = 0; named < names.length; named++) {
+      const name = names[named]!
+      if (lines.charCodeAt(at + name.length) === 0x3a && spells(lines, at, name, this.#isFolded)) return named
+    }
+    return -1
+  }
 }
 
 function spells(lines: string, at: number, name: string, isFolded: boolean): boolean {

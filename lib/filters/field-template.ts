@@ -1,12 +1,17 @@
-/** Values of fields with variables, as in `${client.address}`. HOT */
+/** Values with variables, of fields and of URLs, as in `${client.address}`. HOT */
 import { findNearest } from '../base/nearest.ts'
-import { findForeignVariable } from './field-lines.ts'
+import { compileBeginning } from '../base/pattern.ts'
+import { findCookie } from '../http1/cookie.ts'
+import { type Field, findForeignVariable, printFields, TOKEN_CHARACTER } from './field-lines.ts'
 import type { FilterRequest } from './spec.ts'
 
-/** All variables. `''`: the request has nothing of this kind. */
-const VARIABLES: ReadonlyMap<string, (request: FilterRequest) => string> = new Map([
+type Variable = (request: FilterRequest) => string
+
+/** All variables with fixed names. `''`: the request has nothing of this kind. */
+const VARIABLES: ReadonlyMap<string, Variable> = new Map<string, Variable>([
   ['client.address', (request) => request.clientAddress],
   ['request.authority', (request) => request.clientAuthority],
+  ['request.encoded-target', (request) => request.target.replace(NOT_UNRESERVED, encodeByte)],
   ['request.host', (request) => request.clientHostname],
   ['request.id', (request) => request.id],
   ['request.method', (request) => request.method],
@@ -21,9 +26,65 @@ const VARIABLES: ReadonlyMap<string, (request: FilterRequest) => string> = new M
   ['tls.version', (request) => request.tls?.version ?? ''],
 ])
 
+type Family = Readonly<{
+  /** What the names of its variables begin with. */
+  beginning: string
+  /** For people: what stands behind it. */
+  example: string
+  names: RegExp
+  create: (name: string) => Variable
+}>
+
+const TOKEN = new RegExp(`^${TOKEN_CHARACTER}{1,100}$`)
+
+/** Variables whose names end with a name, or a number, that the configuration chooses. */
+const FAMILIES: readonly Family[] = [
+  {
+    beginning: 'match.',
+    example: '1',
+    names: /^[1-9]$/,
+    create: (name) => {
+      const at = Number(name) - 1
+      return ({ match, matchPath }) =>
+        match.type === 'regex' ? (compileBeginning(match).findGroups(matchPath)[at] ?? '') : ''
+    },
+  },
+  {
+    beginning: 'request.cookie.',
+    example: 'NAME',
+    names: TOKEN,
+    create: (name) => (request) => findCookie(request.header('cookie'), name) ?? '',
+  },
+  {
+    beginning: 'request.header.',
+    example: 'NAME',
+    names: TOKEN,
+    create: (written) => {
+      const name = written.toLowerCase()
+      return (request) => request.header(name) ?? ''
+    },
+  },
+  {
+    beginning: 'request.parameter.',
+    example: 'NAME',
+    names: /^[\w.~-]{1,100}$/,
+    create: (name) => (request) => encodeURIComponent(request.parameter(name) ?? ''),
+  },
+]
+
+/** Undefined: there is no such variable. */
+function findVariable(name: string): Variable | undefined {
+  const own = VARIABLES.get(name)
+  if (own !== undefined) return own
+  const family = FAMILIES.find(({ beginning }) => name.startsWith(beginning))
+  const rest = name.slice(family?.beginning.length)
+  return family?.names.test(rest) ? family.create(rest) : undefined
+}
+
 /** What nginx calls these variables: values that were written for ingress-nginx have them. */
 const NAMES_OF_NGINX: ReadonlyMap<string, string> = new Map([
   ['args', 'request.query'],
+  ['escaped_request_uri', 'request.encoded-target'],
   ['host', 'request.host'],
   ['http_host', 'request.authority'],
   ['msec', 'request.time'],
@@ -46,22 +107,30 @@ const NAMES_OF_NGINX: ReadonlyMap<string, string> = new Map([
 /** `$${` is a `${` that begins no variable. */
 const PARTS = /(\$\$\{)|\$\{([^}]*)(\}?)/g
 const UNSAFE = /[^\x21-\x7e]/g
+/** RFC 3986 §2.3. */
+const NOT_UNRESERVED = /[^\w.~-]/g
 
 /** A value without variables, or what makes it for a request. */
 export type Template = string | ((request: FilterRequest) => string)
 
 /** The variable of Portico for one of nginx, written `$name` or `name`; undefined: there is none. */
-function findEquivalent(written: string): string | undefined {
-  return NAMES_OF_NGINX.get(written.replace('$', ''))
+export function findEquivalent(written: string): string | undefined {
+  const name = written.replace(/[${}]/g, '')
+  const [, kind, rest = ''] = /^(arg|cookie|http)_(\w+)$/.exec(name) ?? []
+  const own = NAMES_OF_NGINX.get(name)
+  if (own !== undefined || kind === undefined) return own
+  if (kind === 'http') return `request.header.${rest.replaceAll('_', '-')}`
+  return `request.${kind === 'arg' ? 'parameter' : kind}.${rest}`
 }
 
 /** Why a value has no meaning as a template; undefined: it has one. */
 export function findTemplateFault(value: string): string | undefined {
   for (const [, literal, name = '', end] of value.matchAll(PARTS)) {
-    if (literal !== undefined || (end !== '' && VARIABLES.has(name))) continue
+    if (literal !== undefined || (end !== '' && findVariable(name) !== undefined)) continue
     if (end === '') return `"\${${name}" has no end; "$\${" stands for these two characters themselves`
     const meant = findEquivalent(name) ?? findNearest(name, VARIABLES.keys())
-    const help = meant === undefined ? `there are ${[...VARIABLES.keys()].join(', ')}` : `did you mean \${${meant}}?`
+    const all = [...VARIABLES.keys(), ...FAMILIES.map(({ beginning, example }) => beginning + example)]
+    const help = meant === undefined ? `there are ${all.join(', ')}` : `did you mean \${${meant}}?`
     return `there is no variable \${${name}}; ${help}`
   }
   const foreign = findForeignVariable(value.replace(PARTS, ' '))
@@ -82,7 +151,7 @@ export function compileTemplate(value: string): Template {
     else {
       if (text !== '') parts.push(text)
       text = ''
-      parts.push(VARIABLES.get(name)!)
+      parts.push(findVariable(name)!)
     }
   }
   text += value.slice(last)
@@ -95,6 +164,31 @@ export function compileTemplate(value: string): Template {
   }
 }
 
+export function writeTemplate(template: Template, request: FilterRequest): string {
+  return typeof template === 'string' ? template : template(request)
+}
+
+/** Field lines. One whose variables all have nothing to say is left out. */
+export function compileFields(fields: readonly Field[]): Template {
+  const lines = fields.map(compileField)
+  if (lines.every((line) => typeof line === 'string')) return lines.join('')
+  return (request) => {
+    let text = ''
+    for (const line of lines) text += writeTemplate(line, request)
+    return text
+  }
+}
+
+function compileField([name, value]: Field): Template {
+  const template = compileTemplate(value)
+  if (typeof template === 'string') return printFields([[name, template]])
+  return (request) => {
+    const text = template(request)
+    return text === '' ? '' : `${name}: ${text}\r\n`
+  }
+}
+
+/** What is printable ASCII, and percent-encodings in place of all else. */
 function encodeUnsafe(value: string): string {
   return value.replace(UNSAFE, encodeByte)
 }

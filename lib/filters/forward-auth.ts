@@ -2,11 +2,21 @@
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
-import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } from './annotation-form.ts'
+import { FIELD_NAMES, FIELDS, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
-import { createNames, createRemover, findNameFault, isClientField, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
-import { compileTemplate, encodeByte } from './field-template.ts'
+import {
+  createNames,
+  createRemover,
+  type Field,
+  findNameFault,
+  hyphenate,
+  isClientField,
+  parseFields,
+  splitNames,
+  TOKEN_CHARACTER,
+} from './field-lines.ts'
+import { compileTemplate, encodeByte, findTemplateFault, writeTemplate } from './field-template.ts'
 import { Kept } from './kept.ts'
 import { NoteKey } from './notes.ts'
 import {
@@ -18,14 +28,20 @@ import {
   PendingOutcome,
   type QuestionFailure,
 } from './spec.ts'
+import { findUrlFault, splitUrl, urlForm } from './url-template.ts'
 
 type Options = Readonly<{
+  /** With variables (filters/url-template). */
   url: string
-  /** How it is reached. */
-  upstream: UpstreamKey
+  /** How it is reached; undefined: the gateway itself takes the URL. */
+  upstream: UpstreamKey | undefined
   method: string
   /** Names of the client's fields that the auth server gets; undefined: all of them. */
   sent: readonly string[] | undefined
+  /** Fields that the auth server gets besides, with variables. */
+  added: readonly Field[]
+  /** What X-Auth-Request-Redirect says, with variables; undefined: what is asked for. */
+  redirect: string | undefined
   /** Names of fields that the upstream request gets from the answer of the auth server. */
   copied: readonly string[]
   /** Milliseconds. */
@@ -60,24 +76,16 @@ const DEFAULT_DURATIONS = '200 202 401 5m'
 const DEFAULT_PARAMETER = 'rd'
 const UNSAFE_IN_PARAMETER = /[^\w.~-]/g
 
-/** A URL may hold a secret, and is never shown. */
-const URL_FORM: AnnotationForm = {
-  pattern: /^https?:\/\/(?:(?!\$[a-z_{])[\x21-\x7e]){1,2040}$/,
-  describeFault: (text) =>
-    /\$[a-z_{]/.test(text)
-      ? 'a variable stands in it, as nginx has them, and nothing takes the place of one'
-      : 'this is no URL of an auth server',
-  help: 'write http:// or https:// with a host and a path, without a user or a fragment; X-Forwarded-Host and X-Forwarded-Uri tell the auth server what was asked for',
-  isSecret: true,
-}
-const SIGN_IN_FORM: AnnotationForm = {
-  pattern:
-    /^(?:https?:\/\/|\/(?!\/))(?:\$\{request\.(?:authority|host|scheme)\}|(?!\$[a-z_{])[\x21-\x5b\x5d-\x7e]){1,2040}$/,
-  describeFault: (text) =>
-    /\$[a-z_{]/.test(text) ? 'it has a variable that has no meaning here' : 'this is no URL and no path',
-  help: `write http:// or https:// or a path that begins with "/"; \${request.host}, \${request.authority} and \${request.scheme} may stand in it, and the parameter that says where to come back to is added`,
-  isSecret: true,
-}
+const NO_SERVER = 'no URL of an auth server'
+const NO_PAGE = 'no URL and no path'
+/** URLs may hold a secret. */
+const URL_FORM = urlForm('URLs', NO_SERVER, true)
+const SIGN_IN_FORM = urlForm('URLs and paths', NO_PAGE, true)
+const REDIRECT_FORM = matching(
+  /^[\x21-\x7e]{1,2048}$/,
+  'is no URL and no path',
+  'write a URL or a path, with characters other than ASCII percent-encoded',
+)
 const KEY_PART = `(?:client|method|path|(?:header|cookie):${TOKEN_CHARACTER}{1,100})`
 const KEY_HELP =
   'write "header:NAME" or "cookie:NAME", and beside them "client", "method" or "path", with commas between'
@@ -94,7 +102,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
   annotations: {
     'auth-url': {
       about:
-        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none. The question has the fields of the client, and says in X-Forwarded-* and X-Original-* what was asked for',
+        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none. The question has the fields of the client, and says in X-Forwarded-* and X-Original-* what was asked for. Variables may stand in it; a host that has one is the gateway itself, whose routes take the question',
       form: URL_FORM,
     },
     'auth-method': {
@@ -106,6 +114,18 @@ export const FORWARD_AUTH = defineFilter<Options>({
       about:
         'names of the fields of the client that the auth server gets, separated by commas; all where it is left out',
       form: FIELD_NAMES,
+      needs: 'auth-url',
+    },
+    'auth-request-headers-set': {
+      about:
+        'fields that the auth server gets besides, or in place of others of the same name, one "Name: value" a line; variables may stand in the values',
+      form: FIELDS,
+      needs: 'auth-url',
+    },
+    'auth-request-redirect': {
+      about:
+        'what `X-Auth-Request-Redirect` tells the auth server, in place of path and query; variables may stand in it',
+      form: REDIRECT_FORM,
       needs: 'auth-url',
     },
     'auth-response-headers': {
@@ -120,7 +140,8 @@ export const FORWARD_AUTH = defineFilter<Options>({
       needs: 'auth-url',
     },
     'auth-signin': {
-      about: `a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. \`\${request.host}\`, \`\${request.authority}\` and \`\${request.scheme}\` may stand in it`,
+      about:
+        'a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. Variables may stand in it',
       form: SIGN_IN_FORM,
       needs: 'auth-url',
     },
@@ -154,10 +175,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
     },
   },
   read(annotations) {
-    const written = annotations.text('auth-url')
+    const url = annotations.text('auth-url')
     const options = {
       method: annotations.text('auth-method') ?? 'GET',
       sent: readNames(annotations, 'auth-request-headers', false),
+      added: readAdded(annotations),
+      redirect: readRedirect(annotations),
       copied: readNames(annotations, 'auth-response-headers', true) ?? [],
       timeout: readTimeout(annotations) ?? DEFAULT_TIMEOUT_MS,
       signIn: readSignIn(annotations),
@@ -165,22 +188,30 @@ export const FORWARD_AUTH = defineFilter<Options>({
       cache: readCache(annotations),
       failsOpen: annotations.text('auth-failure') === 'open',
     }
-    if (written === undefined) return undefined
-    const url = parseUrl(written)
-    if (url === undefined) {
-      annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
+    if (url === undefined) return undefined
+    const { scheme, authority } = splitUrl(url)
+    const isOwn = authority.includes('$')
+    const fault =
+      findUrlFault(url, NO_SERVER) ??
+      (isOwn || !scheme.includes('$')
+        ? undefined
+        : 'its scheme is that of the request, and the server has one of its own')
+    if (fault !== undefined) {
+      annotations.refuse('auth-url', fault, URL_FORM.help)
       return undefined
     }
+    if (isOwn) return { url, upstream: undefined, ...options }
     const outcome = options.failsOpen ? 'requests go on unasked' : 'the requests that it is asked about answer 503'
-    const upstream = annotations.server('auth-url', url, outcome)
-    return upstream && { url: url.href, upstream, ...options }
+    const upstream = annotations.server('auth-url', new URL(`${scheme}://${authority}`), outcome)
+    return upstream && { url, upstream, ...options }
   },
-  print({ url, upstream, method, sent, copied, timeout, signIn, cache, failsOpen }) {
-    // A query may hold a secret.
-    const { origin, pathname } = new URL(url)
+  print({ url, upstream, method, sent, added, copied, timeout, signIn, cache, failsOpen }) {
+    const place =
+      upstream === undefined ? ' at the gateway itself' : upstream.includes('://') ? '' : ` (Service ${upstream})`
     return [
-      `asks ${method === 'GET' ? '' : `${method} `}${origin}${pathname}${upstream.includes('://') ? '' : ` (Service ${upstream})`} within ${printDuration(timeout)}`,
+      `asks ${method === 'GET' ? '' : `${method} `}${cutQuery(url)}${place} within ${printDuration(timeout)}`,
       ...(sent === undefined ? [] : [`tells it ${sent.join(' ')}`]),
+      ...(added.length === 0 ? [] : [`sets ${added.map(([name]) => name).join(' ')} for it`]),
       ...(copied.length === 0 ? [] : [`takes ${copied.join(' ')} from it`]),
       ...(signIn === undefined ? [] : [`401 goes to ${cutQuery(signIn.location)}`]),
       ...(cache === undefined ? [] : [`keeps ${printDurations(cache)} by ${cache.key.join(' ')}`]),
@@ -188,16 +219,15 @@ export const FORWARD_AUTH = defineFilter<Options>({
     ].join(', ')
   },
   create(options, { clock, shared, warn }) {
-    const { upstream, method, sent, copied, timeout, signIn, alwaysSetsCookies, failsOpen } = options
-    const url = new URL(options.url)
-    const server = new AuthServer({ url, upstream, method, sent: sent && createNames(sent), timeout })
+    const { url, sent, copied, signIn, alwaysSetsCookies, failsOpen } = options
+    const server = new AuthServer({ ...options, sent: sent && createNames(sent) })
     const names = copied.length === 0 ? undefined : createNames(copied)
     const remove = createRemover(copied, 'underscores')
     const caching = options.cache
     const cache =
       caching &&
       shared(() => new Kept<AuthCache>()).find(
-        JSON.stringify([caching, options.url + method + sent]),
+        JSON.stringify([caching, url, options.method, sent, options.added, options.redirect]),
         () => new AuthCache(caching, clock),
       )
     const locate = signIn && createLocator(signIn)
@@ -222,8 +252,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
       if (!failsOpen || !failure.isUnreached) {
         return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', `auth server: ${failure.message}`, failure)
       }
-      const { origin, pathname } = url
-      warn(`the auth server ${origin}${pathname} cannot be reached, and requests go on unasked: ${failure.message}`)
+      warn(`the auth server ${cutQuery(url)} cannot be reached, and requests go on unasked: ${failure.message}`)
       return undefined
     }
     return {
@@ -232,7 +261,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
         return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
       },
       check(request) {
-        const found = cache === undefined ? server.ask(request) : cache.find(request, () => server.ask(request))
+        const target = server.locate(request)
+        if (target === undefined) {
+          return new GatewayError('PORTICO_REQ_BAD_PATH', 'what auth-url makes of the request is no path')
+        }
+        const question = () => server.ask(request, target)
+        const found = cache === undefined ? question() : cache.find(request, target, question)
         if ('status' in found) return decide(request, found)
         const outcome = found.answer.then((answer) => decide(request, answer), giveUp)
         return new PendingOutcome(outcome, found.cancel)
@@ -241,7 +275,6 @@ export const FORWARD_AUTH = defineFilter<Options>({
         requestNames: names,
         upstreamRequest: (draft, request) => {
           draft.lines = remove(draft.lines) + (request.notes.get(granted)?.lines ?? '')
-          draft.addedLines = remove(draft.addedLines)
         },
       }),
       response(head, request) {
@@ -255,7 +288,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
 /** Says where a client signs in, and comes back from to what it asked for. */
 function createLocator({ location, parameter }: SignIn): (request: FilterRequest) => string {
   const template = compileTemplate(location)
-  const write = (request: FilterRequest): string => (typeof template === 'string' ? template : template(request))
+  const write = (request: FilterRequest): string => writeTemplate(template, request)
   const query = location.indexOf('?') < 0 ? undefined : location.slice(location.indexOf('?') + 1)
   if (query?.split('&').some((each) => each.split('=')[0] === parameter)) return write
   const separator = query === undefined ? '?' : query === '' || query.endsWith('&') ? '' : '&'
@@ -266,11 +299,28 @@ function createLocator({ location, parameter }: SignIn): (request: FilterRequest
   }
 }
 
-/** Undefined where it is none of an auth server. */
-function parseUrl(text: string): URL | undefined {
-  if (!URL.canParse(text)) return undefined
-  const url = new URL(text)
-  return url.username + url.password + url.hash === '' ? url : undefined
+function readAdded(annotations: AnnotationReader): readonly Field[] {
+  const name = 'auth-request-headers-set'
+  const fields = parseFields(annotations.text(name) ?? '', findTemplateFault)
+  if (typeof fields === 'string') {
+    annotations.refuse(name, fields, FIELDS.help)
+    return []
+  }
+  const fault =
+    fields.length > MAX_NAMES
+      ? `it sets more than ${MAX_NAMES} fields`
+      : fields.some(([each]) => hyphenate(each) === QUESTION)
+        ? `${QUESTION} is written by the gateway itself`
+        : undefined
+  if (fault !== undefined) annotations.refuse(name, fault, FIELDS.help)
+  return fields
+}
+
+function readRedirect(annotations: AnnotationReader): string | undefined {
+  const text = annotations.text('auth-request-redirect')
+  const fault = text === undefined ? undefined : findTemplateFault(text)
+  if (fault !== undefined) annotations.refuse('auth-request-redirect', fault, REDIRECT_FORM.help)
+  return text
 }
 
 /** Names of fields; `areWritten` in the request to the endpoint. */
@@ -301,10 +351,9 @@ function readTimeout(annotations: AnnotationReader): number | undefined {
 function readSignIn(annotations: AnnotationReader): SignIn | undefined {
   const location = annotations.text('auth-signin')
   if (location === undefined) return undefined
-  const plain = location.replace(/\$\{[^}]*\}/g, 'a')
-  const url = plain.startsWith('/') ? `http://a${plain}` : plain
-  if (parseUrl(url) === undefined) {
-    annotations.refuse('auth-signin', 'this is no URL and no path', SIGN_IN_FORM.help)
+  const fault = findUrlFault(location, NO_PAGE)
+  if (fault !== undefined) {
+    annotations.refuse('auth-signin', fault, SIGN_IN_FORM.help)
     return undefined
   }
   return { location, parameter: annotations.text('auth-signin-redirect-param') ?? DEFAULT_PARAMETER }

@@ -1,16 +1,7 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
-import { isForwardingClaim } from '../http1/field-names.ts'
 import { FIELD_NAMES, FIELDS } from './annotation-form.ts'
-import {
-  createRemover,
-  type Field,
-  findNameFault,
-  isClientField,
-  parseFields,
-  printFields,
-  splitNames,
-} from './field-lines.ts'
-import { compileTemplate, findTemplateFault, type Template } from './field-template.ts'
+import { createRemover, type Field, findNameFault, isClientField, parseFields, splitNames } from './field-lines.ts'
+import { compileFields, findTemplateFault, writeTemplate } from './field-template.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
 
 type Changes = Readonly<{
@@ -62,14 +53,13 @@ export const HEADERS = defineFilter<Options>({
   create({ request, response }) {
     const changeRequest = request && createChange(request)
     const changeResponse = response && createChange(response)
-    // The gateway adds no other fields that can be changed.
-    const changesClaims = changeRequest?.names.some(isForwardingClaim)
+    const changesAdded = changeRequest?.names.some(isClientField)
     return {
       ...(changeRequest && {
         requestNames: new Set(changeRequest.names),
         upstreamRequest: (draft, request) => {
           draft.lines = changeRequest.apply(draft.lines, request)
-          if (changesClaims) draft.addedLines = changeRequest.strip(draft.addedLines)
+          if (changesAdded) draft.addedLines = changeRequest.strip(draft.addedLines)
         },
       }),
       ...(changeResponse && {
@@ -128,27 +118,11 @@ type Change = Readonly<{
 function createChange({ set, add, remove }: Changes): Change {
   const names = [...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase())
   const strip = createRemover(names)
-  const added = [...set, ...add].map(compileField)
-  const fixed = added.every((line) => typeof line === 'string') ? added.join('') : undefined
-  const print = (request: FilterRequest): string => {
-    let text = ''
-    for (const line of added) text += typeof line === 'string' ? line : line(request)
-    return text
-  }
+  const added = compileFields([...set, ...add])
   return {
     names,
     strip,
-    apply: (lines, request) => strip(lines) + (fixed ?? print(request)),
-  }
-}
-
-/** A field line. One whose variables all have nothing to say is left out. */
-function compileField([name, value]: Field): Template {
-  const template = compileTemplate(value)
-  if (typeof template === 'string') return printFields([[name, template]])
-  return (request) => {
-    const text = template(request)
-    return text === '' ? '' : `${name}: ${text}\r\n`
+    apply: (lines, request) => strip(lines) + writeTemplate(added, request),
   }
 }
 

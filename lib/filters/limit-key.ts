@@ -1,7 +1,7 @@
 /** What a limit counts requests by: the client, a field, a cookie, the route, or nothing at all. HOT */
 import { createHash } from 'node:crypto'
 import { findCookie } from '../http1/cookie.ts'
-import { type AnnotationForm, listOf, splitList } from './annotation-form.ts'
+import { type AnnotationForm, listOf, matching, splitList } from './annotation-form.ts'
 import { findNameFault, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
 import type { AnnotationReader, FilterRequest } from './spec.ts'
 
@@ -17,6 +17,18 @@ const ONE = `(?:client|route|all|(?:header|cookie):${TOKEN_CHARACTER}{1,100})`
 const HELP = 'write "client", "route", "all", "header:NAME" or "cookie:NAME"'
 
 export const LIMIT_BY: AnnotationForm = listOf(ONE, 'is nothing to count by', HELP)
+
+/** Of refused requests, in place of the usual one. */
+export const LIMIT_STATUS: AnnotationForm = matching(
+  /^[45]\d\d$/,
+  'is no status of an error',
+  'write a status from 400 to 599',
+)
+
+export function readStatus(annotations: AnnotationReader, name: string): number | undefined {
+  const text = annotations.text(name)
+  return text === undefined ? undefined : Number(text)
+}
 
 /** The values of a list, `usual` where there is no annotation. One value counts for all limits; undefined: it is refused. */
 export function readEach(

@@ -1,4 +1,4 @@
-/** What filters remember of one request until it ends. HOT */
+/** What filters remember of one request until it ends, or of one connection until it is closed. HOT */
 
 /** Each filter of a route has keys of its own. */
 export class NoteKey<T> {
@@ -6,7 +6,7 @@ export class NoteKey<T> {
   declare readonly value: T
 }
 
-/** A request has so few of them that they are gone through one by one, which costs less than a table of weak references. */
+/** There are so few of them that they are gone through one by one, which costs less than a table of weak references. */
 export class Notes {
   /** Keys and values in turn. */
   readonly #entries: unknown[] = []

@@ -1,10 +1,20 @@
 /** Limits how many requests may come in a time: GCRA, a token bucket of which one number is kept for each key. HOT */
 import { createAddressSet } from '../base/cidr.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, statusOf } from '../base/errors.ts'
 import { flattenText } from '../base/flat-text.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { listOf, oneOf } from './annotation-form.ts'
-import { createKey, LIMIT_BY, type LimitBy, printBy, readBy, readEach, readLimits } from './limit-key.ts'
+import {
+  createKey,
+  LIMIT_BY,
+  LIMIT_STATUS,
+  type LimitBy,
+  printBy,
+  readBy,
+  readEach,
+  readLimits,
+  readStatus,
+} from './limit-key.ts'
 import { NoteKey } from './notes.ts'
 import { defineFilter, type FilterEnvironment, type FilterRequest } from './spec.ts'
 
@@ -17,6 +27,8 @@ type Options = Readonly<{
   exempt: readonly string[] | undefined
   /** All answers tell of the limits, not only those that refuse. */
   tellsAlways: boolean
+  /** Of refused requests; undefined: 429. */
+  status: number | undefined
 }>
 
 const PERIODS: ReadonlyMap<string, number> = new Map([
@@ -70,6 +82,11 @@ export const RATE_LIMIT = defineFilter<Options>({
       form: oneOf(['refused', 'always']),
       needs: 'rate-limit',
     },
+    'rate-limit-status': {
+      about: 'the status of the answers that refuse, from 400 to 599 (`429`)',
+      form: LIMIT_STATUS,
+      needs: 'rate-limit',
+    },
   },
   read(annotations) {
     const rates = readLimits(annotations, 'rate-limit')
@@ -85,18 +102,21 @@ export const RATE_LIMIT = defineFilter<Options>({
       const burst = bursts[at] === '' ? findUsualBurst(count, period) : Number(bursts[at])
       return { count, period, burst, by: by[at]! }
     })
-    return { limits, exempt, tellsAlways: annotations.text('rate-limit-fields') === 'always' }
+    const tellsAlways = annotations.text('rate-limit-fields') === 'always'
+    return { limits, exempt, tellsAlways, status: readStatus(annotations, 'rate-limit-status') }
   },
-  print: ({ limits, exempt }) =>
+  print: ({ limits, exempt, status }) =>
     [
       ...limits.map((rate) => `${printRate(rate)} ${printBy(rate.by)}, ${rate.burst} at once`),
       ...(exempt === undefined ? [] : [`none for ${printRanges(exempt)}`]),
+      ...(status === undefined ? [] : [`refuses with ${status}`]),
     ].join('; '),
-  create({ limits: rates, exempt, tellsAlways }, environment) {
+  create({ limits: rates, exempt, tellsAlways, status }, environment) {
     const { clock } = environment
     const limits = createLimits(rates, environment)
     const isExempt = exempt && createAddressSet(exempt)
     const refused = new NoteKey<true>()
+    const refusal = status ?? statusOf('PORTICO_REQ_RATE_LIMITED')
     const policies = `RateLimit-Policy: ${limits.map(({ policy }) => policy).join(', ')}\r\n`
     return {
       request(request) {
@@ -112,12 +132,13 @@ export const RATE_LIMIT = defineFilter<Options>({
         const seconds = Math.ceil(longest / 1000)
         return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, {
           retryAfter: seconds,
+          status,
         })
       },
       response(head, request) {
         const isTold = tellsAlways
           ? !isExempt?.has(request.clientAddress)
-          : head.status === 429 && request.notes.get(refused) === true
+          : head.status === refusal && request.notes.get(refused) === true
         if (!isTold) return
         const now = clock.monotonic()
         head.lines += `${policies}RateLimit: ${limits.map((limit) => limit.describe(request, now)).join(', ')}\r\n`

@@ -1,13 +1,18 @@
-/** Sends clients elsewhere: another scheme, host, port or path. */
+/** Sends clients elsewhere: another scheme, host, port or path, or another URL as a whole. HOT */
 import { isIPv4 } from 'node:net'
 import { GatewayError } from '../base/errors.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import { isNormalPath } from '../base/path.ts'
 import { AUTHORITY, matching, oneOf, PATH } from './annotation-form.ts'
+import { compileTemplate, writeTemplate } from './field-template.ts'
 import { replacePrefix } from './path-prefix.ts'
-import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
+import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
+import { findUrlFault, urlForm } from './url-template.ts'
 
-type Options = Readonly<{
+type Options = Change | Readonly<{ code: number; url: string }>
+
+/** What of the URL of a request changes. */
+type Change = Readonly<{
   code: number
   scheme: 'http' | 'https' | undefined
   host: string | undefined
@@ -19,9 +24,22 @@ type Options = Readonly<{
   keepsQuery: boolean
 }>
 
-const CODES = ['301', '302', '303', '307', '308']
+const CODES = Array.from({ length: 9 }, (_, at) => String(300 + at))
 const DEFAULT_CODE = 302
+/** The annotations that say a part of the URL. */
+const PARTS = [
+  'redirect-scheme',
+  'redirect-host',
+  'redirect-port',
+  'redirect-path',
+  'redirect-prefix',
+  'redirect-www',
+  'app-root',
+  'redirect-query',
+]
 const WWW = 'www.'
+const NO_URL = 'no URL and no path'
+const URL_FORM = urlForm('URLs and paths', NO_URL)
 /** From 1 to 65535. */
 const PORT = /^(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/
 
@@ -52,18 +70,24 @@ export const REDIRECT = defineFilter<Options>({
       about: '`keep` or `drop`: what becomes of the query; `keep` where it is left out',
       form: oneOf(['keep', 'drop']),
     },
+    'redirect-url': {
+      about: `the whole URL, or a path, in place of all of these. Variables may stand in it, and nothing else of the request does: \`https://new.example.com\${request.target}\``,
+      form: URL_FORM,
+    },
     'redirect-code': {
-      about: '301, 302, 303, 307 or 308; 302 where it is left out',
-      form: oneOf(CODES, 'is no code of a redirect'),
+      about: 'a status from 300 to 308; 302 where it is left out. Browsers follow 301, 302, 303, 307 and 308 alone',
+      form: { ...oneOf(CODES, 'is no code of a redirect'), help: 'write 301, 302, 303, 307 or 308' },
     },
   },
   read(annotations) {
     const code = annotations.text('redirect-code')
+    const url = annotations.text('redirect-url')
+    if (url !== undefined) return readUrl(annotations, url, Number(code ?? DEFAULT_CODE))
     const port = annotations.text('redirect-port')
     const target = {
-      scheme: annotations.text('redirect-scheme') as Options['scheme'],
+      scheme: annotations.text('redirect-scheme') as Change['scheme'],
       host: readHost(annotations),
-      www: annotations.text('redirect-www') as Options['www'],
+      www: annotations.text('redirect-www') as Change['www'],
       port: port === undefined ? undefined : Number(port),
       path: readPath(annotations),
     }
@@ -76,16 +100,39 @@ export const REDIRECT = defineFilter<Options>({
     }
     const idle = code !== undefined ? 'redirect-code' : query !== undefined ? 'redirect-query' : undefined
     if (idle !== undefined && annotations.text('redirect-host') === undefined) {
-      annotations.refuse(idle, 'nothing says where to', 'add portico.dev/redirect-host, -path or another')
+      annotations.refuse(idle, 'nothing says where to', 'add portico.dev/redirect-host, -path, -url or another')
     }
     return undefined
   },
-  print: (options) => `${options.code} ${printSource(options)}to ${printOrigin(options)}${printPath(options)}`,
-  findNeeds: ({ www, path }, host) =>
-    www === undefined && path?.type !== 'root'
-      ? undefined
-      : { ...(www && { hosts: pairHosts(www, host) }), ...(path?.type === 'root' && { path: '/' }) },
-  create: (options, { httpsPort }) => ({
+  print: (options) =>
+    'url' in options
+      ? `${options.code} to ${options.url}`
+      : `${options.code} ${printSource(options)}to ${printOrigin(options)}${printPath(options)}`,
+  findNeeds(options, host) {
+    if ('url' in options) return undefined
+    const { www, path } = options
+    if (www === undefined && path?.type !== 'root') return undefined
+    return { ...(www && { hosts: pairHosts(www, host) }), ...(path?.type === 'root' && { path: '/' }) }
+  },
+  create: (options, { httpsPort }) =>
+    'url' in options ? createUrlRedirect(options) : createRedirect(options, httpsPort),
+})
+
+function createUrlRedirect({ code, url }: Readonly<{ code: number; url: string }>): Filter {
+  const template = compileTemplate(url)
+  return {
+    request(request) {
+      const location = writeTemplate(template, request)
+      const { scheme, clientAuthority, pathname, query } = request
+      const own = pathname + query
+      const isThere = location === (location.startsWith('/') ? own : `${scheme}://${clientAuthority}${own}`)
+      return isThere ? undefined : { status: code, lines: `Location: ${location}\r\n`, body: undefined }
+    },
+  }
+}
+
+function createRedirect(options: Change, httpsPort: () => number): Filter {
+  return {
     request(request) {
       const newPath = choosePath(options.path, request)
       // Where an expression ends inside an element, the rest of it may become a dot segment.
@@ -97,12 +144,12 @@ export const REDIRECT = defineFilter<Options>({
       if (location === undefined) return undefined
       return { status: options.code, lines: `Location: ${location}\r\n`, body: undefined }
     },
-  }),
-})
+  }
+}
 
 /** Undefined where the request asks for that very URL. */
 function composeLocation(
-  options: Options,
+  options: Change,
   request: FilterRequest,
   newPath: string,
   httpsPort: () => number,
@@ -124,7 +171,7 @@ function composeLocation(
 
 /** As in Gateway API (HTTPRequestRedirectFilter, `port`), where the port of HTTPS on this very host is known besides. */
 function choosePort(
-  { scheme, host }: Options,
+  { scheme, host }: Change,
   oldScheme: FilterRequest['scheme'],
   oldPort: number,
   httpsPort: () => number,
@@ -133,7 +180,7 @@ function choosePort(
   return scheme === 'https' && host === undefined ? httpsPort() : findUsualPort(scheme)
 }
 
-function choosePath(path: Options['path'], request: FilterRequest): string {
+function choosePath(path: Change['path'], request: FilterRequest): string {
   if (path === undefined || (path.type === 'root' && request.pathname !== '/')) return request.pathname
   return path.type === 'prefix' ? replacePrefix(request, path.value) : path.value
 }
@@ -151,6 +198,14 @@ function pairHosts(www: 'to-apex' | 'to-www', host: string): Readonly<{ from: st
   return www === 'to-apex' ? { from: WWW + apex, to: apex } : { from: apex, to: WWW + apex }
 }
 
+function readUrl(annotations: AnnotationReader, url: string, code: number): Options {
+  const fault = findUrlFault(url, NO_URL)
+  if (fault !== undefined) annotations.refuse('redirect-url', fault, URL_FORM.help)
+  const other = PARTS.find((name) => annotations.text(name) !== undefined)
+  if (other !== undefined) annotations.refuse(other, 'redirect-url says the whole URL already', 'leave one of them out')
+  return { code, url }
+}
+
 function readHost(annotations: AnnotationReader): string | undefined {
   const host = annotations.text('redirect-host')
   const parsed = host === undefined ? undefined : parseAuthority(host)
@@ -159,7 +214,7 @@ function readHost(annotations: AnnotationReader): string | undefined {
   return undefined
 }
 
-function readPath(annotations: AnnotationReader): Options['path'] {
+function readPath(annotations: AnnotationReader): Change['path'] {
   const whole = annotations.text('redirect-path')
   const prefix = annotations.text('redirect-prefix')
   const root = annotations.text('app-root')
@@ -177,20 +232,20 @@ function readPath(annotations: AnnotationReader): Options['path'] {
 }
 
 /** The requests that are redirected, unless all are. `HOST` is the host without `www.`. */
-function printSource({ www, path }: Options): string {
+function printSource({ www, path }: Change): string {
   const host = www === 'to-apex' ? 'www.HOST' : www === 'to-www' ? 'HOST' : ''
   if (path?.type !== 'root') return host === '' ? '' : `of ${host} `
   return host === '' ? 'of / ' : `of ${host} and / `
 }
 
 /** What changes of scheme, host and port; `*` stands for a part that stays as it is. */
-function printOrigin({ scheme, host, www, port }: Options): string {
+function printOrigin({ scheme, host, www, port }: Change): string {
   const ownHost = www === 'to-apex' ? 'HOST' : www === 'to-www' ? 'www.HOST' : host
   if (scheme === undefined && host === undefined && port === undefined) return ownHost ?? ''
   return `${scheme ?? '*'}://${ownHost ?? '*'}${port === undefined ? '' : `:${port}`}`
 }
 
-function printPath({ path }: Options): string {
+function printPath({ path }: Change): string {
   if (path === undefined) return ''
   return path.type === 'prefix' ? `${path.value}/…` : path.value
 }

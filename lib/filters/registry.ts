@@ -8,12 +8,14 @@ import type { UpstreamKey } from '../model/upstream.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
 import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
+import { COOKIES } from './cookies.ts'
 import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { ERROR_PAGES } from './error-pages.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
+import { LOCATION } from './location.ts'
 import { MAINTENANCE } from './maintenance.ts'
 import { MIRROR } from './mirror.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
@@ -29,12 +31,14 @@ export const FILTERS: readonly FilterSpec[] = [
   BASIC_AUTH,
   COMPRESS,
   CONCURRENCY_LIMIT,
+  COOKIES,
   CORS,
   DECOMPRESS,
   ERROR_PAGES,
   FORWARD_AUTH,
   HEADERS,
   HTTPS_REDIRECT,
+  LOCATION,
   MAINTENANCE,
   MIRROR,
   RATE_LIMIT,
@@ -104,6 +108,16 @@ export function listAnswering(configs: readonly FilterConfig[] = []): readonly s
   return configs
     .map(({ name }) => findFilter(name))
     .flatMap(({ name, order }) => (order >= 200 && order < 400 ? [name] : []))
+}
+
+/** True for a filter that hosts may have. */
+export function isOfHosts({ name }: FilterConfig): boolean {
+  return findFilter(name).ofHosts !== undefined
+}
+
+/** True for the filter of a route that does without the same filter of its host. */
+export function isOff({ name, options }: FilterConfig): boolean {
+  return findFilter(name).ofHosts?.isOff?.(options) === true
 }
 
 /** True if a filter of the host sends plain HTTP to HTTPS. */

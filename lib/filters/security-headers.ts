@@ -1,6 +1,6 @@
 /** Has browsers be careful with answers: a set of security fields, and HSTS (RFC 6797). HOT */
 import { matching, oneOf } from './annotation-form.ts'
-import { createRemover, type Field, markPresent, printFields } from './field-lines.ts'
+import { createMarker, createRemover, type Field, printFields } from './field-lines.ts'
 import { type AnnotationReader, defineFilter } from './spec.ts'
 
 type Options = Readonly<{
@@ -101,10 +101,11 @@ function createAddition(fields: readonly Field[], overrides: boolean): (lines: s
     const remove = createRemover(names)
     return (lines) => remove(lines) + added
   }
+  const mark = createMarker(names)
   /** By the fields that are present: an endpoint mostly sends the same. */
   const missing: string[] = []
   return (lines) => {
-    const present = markPresent(lines, names)
+    const present = mark(lines)
     missing[present] ??= printFields(fields.filter((_, at) => (present & (1 << at)) === 0))
     return lines + missing[present]
   }

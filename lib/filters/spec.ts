@@ -56,6 +56,8 @@ export type FilterRequest = {
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
   readonly notes: Notes
+  /** The same for all requests of its connection, until the connection is closed. */
+  readonly connectionNotes: Notes
   /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
   holdToEnd(lease: Lease): void
   /** Asks an upstream that `AnnotationReader` has found something beside the request. */
@@ -64,7 +66,10 @@ export type FilterRequest = {
 
 /** What an upstream is asked beside a request; it has no body. */
 export type Question = Readonly<{
-  upstream: UpstreamKey
+  /** Undefined: the gateway itself, which takes the question as a request to `authority`. */
+  upstream: UpstreamKey | undefined
+  /** That the gateway itself is asked by; left out: that of the request. */
+  scheme?: FilterRequest['scheme']
   method: string
   /** Path and query. */
   target: string
@@ -105,15 +110,17 @@ export type FilterDraft = {
   target: string
   /** The authority that the endpoint is asked for, unless its Service has a host of its own. */
   authority: string
-  /** Field lines of the client, latin1, `Name: value\r\n` each; see filters/field-lines. */
+  /** Field lines of the client, and what a trusted proxy says of it, latin1, `Name: value\r\n` each; see filters/field-lines. */
   lines: string
-  /** Field lines that the gateway adds: who the client is, and what a trusted proxy says of it. */
+  /** Field lines in which the gateway says who the client is: X-Request-Id, and those that `isClientField` names. */
   addedLines: string
 }
 
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
 export type FilterHead = {
   readonly status: number
+  /** The gateway or a filter made the answer, and no endpoint. */
+  readonly isOwn: boolean
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }
@@ -125,8 +132,8 @@ export type ErrorPage = Readonly<{
   body: Buffer
 }>
 
-/** A Service that is asked for the page. */
-export type AskedPage = Readonly<{ upstream: UpstreamKey }>
+/** A Service that is asked for the page; `isWhole`: its answer takes the place of the error, with its status and all fields. */
+export type AskedPage = Readonly<{ upstream: UpstreamKey; isWhole: boolean }>
 
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
@@ -338,6 +345,8 @@ export type HostFilterSpec<Options> = Readonly<{
   read: (host: HostFacts) => Options | undefined
   /** Reports say of its hosts that plain HTTP is sent to HTTPS. */
   redirectsToHttps: boolean
+  /** True for options of a route that does without the filter of its host; undefined: no route does. */
+  isOff?: (options: Options) => boolean
 }>
 
 /** Infers the type of the options. */

@@ -1,18 +1,25 @@
-/** Changes the URL that an endpoint is asked for: the host, and the path as a whole, by its prefix, or by a regular expression. HOT */
+/** Changes the URL that an endpoint is asked for: the host, and the path as a whole, by its prefix, or by regular expressions. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { isNormalPath } from '../base/path.ts'
-import { compilePattern, findPatternFault } from '../base/pattern.ts'
-import { type AnnotationForm, AUTHORITY, PATH } from './annotation-form.ts'
+import { CASELESS, compileBeginning, compilePattern, findPatternFault } from '../base/pattern.ts'
+import { type AnnotationForm, AUTHORITY, matching, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 
 type PathChange =
-  | Readonly<{ type: 'whole'; value: string }>
+  /** `isTarget`: requests of a route whose path is the same text keep their path. */
+  | Readonly<{ type: 'whole'; value: string; isTarget?: true }>
   | Readonly<{ type: 'prefix'; value: string }>
   | Readonly<{ type: 'regex'; pattern: string; replacement: string }>
+  /** `$1` is the first group of the expression that the route has as its path. */
+  | Readonly<{ type: 'groups'; value: string }>
 
-type Options = Readonly<{ host: string | undefined; path: PathChange | undefined }>
+type Options = Readonly<{
+  host: string | undefined
+  path: PathChange | undefined
+  keepsQuery: boolean
+}>
 
 const PATTERN: AnnotationForm = {
   pattern: /^(?!\s)[^\x00-\x1f\x7f]{1,1000}$/,
@@ -29,6 +36,12 @@ const REPLACEMENT: AnnotationForm = {
   },
   help: 'write a path with $1 for the first group, $<name> for one with a name and $& for all that is found, as in "/v1/$1"',
 }
+/** A whole path with groups, which may begin with one. */
+const TARGET = matching(
+  /^(?:\/|\$[1-9])(?:[\w\-.~!&'()*+,;=:@%/]|\$[1-9]){0,1000}\??$/,
+  'is no path',
+  'write a path with $1 for the first group of the path of the rule, as in "/$2"; other characters are percent-encoded',
+)
 
 export const URL_REWRITE = defineFilter<Options>({
   name: 'url-rewrite',
@@ -46,6 +59,11 @@ export const URL_REWRITE = defineFilter<Options>({
       about: 'takes the place of what rewrite-regex finds; $1 is its first group',
       form: REPLACEMENT,
     },
+    'rewrite-target': {
+      about:
+        'the whole path, with `$1` to `$9` for the groups of the regular expression that the path of the rule is, as in `/$2` beside the path `/api(/|$)(.*)`. A group that stands for nothing is empty. A path of a rule that is the same text stays as it is. With `?` at its end the query is left out',
+      form: TARGET,
+    },
   },
   read(annotations) {
     const host = annotations.text('rewrite-host')
@@ -53,11 +71,17 @@ export const URL_REWRITE = defineFilter<Options>({
       annotations.refuse('rewrite-host', `"${host}" is no host`, 'write a host, or host:port')
     }
     const path = readChange(annotations)
-    return host === undefined && path === undefined ? undefined : { host, path }
+    const keepsQuery = annotations.text('rewrite-target')?.endsWith('?') !== true
+    return host === undefined && path === undefined ? undefined : { host, path, keepsQuery }
   },
-  print: ({ host, path }) => [...(host === undefined ? [] : [`host ${host}`]), ...printPath(path)].join(', '),
-  create({ host, path }) {
-    const rewrite = path && createRewrite(path)
+  print: ({ host, path, keepsQuery }) =>
+    [
+      ...(host === undefined ? [] : [`host ${host}`]),
+      ...printPath(path),
+      ...(keepsQuery ? [] : ['without the query']),
+    ].join(', '),
+  create({ host, path, keepsQuery }) {
+    const rewrite = path && createRewrite(path, keepsQuery)
     return {
       ...rewrite,
       upstreamRequest(draft, request) {
@@ -68,11 +92,13 @@ export const URL_REWRITE = defineFilter<Options>({
   },
 })
 
-function createRewrite(change: PathChange): Filter {
+function createRewrite(change: PathChange, keepsQuery: boolean): Filter {
   if (change.type === 'whole') {
+    const { value, isTarget } = change
+    const same = isTarget ? [value, CASELESS + value] : []
     return {
-      upstreamRequest(draft, { query }) {
-        draft.target = change.value + query
+      upstreamRequest(draft, { query, match }) {
+        if (!same.includes(match.path)) draft.target = keepsQuery ? value + query : value
       },
     }
   }
@@ -96,7 +122,7 @@ function createRewrite(change: PathChange): Filter {
     upstreamRequest(draft, request) {
       const path = request === last ? rewritten : rewrite(request)
       last = undefined
-      if (path !== undefined) draft.target = path + request.query
+      if (path !== undefined) draft.target = keepsQuery ? path + request.query : path
     },
   }
 }
@@ -106,6 +132,7 @@ function createPathRewrite(
   change: Exclude<PathChange, { type: 'whole' }>,
 ): (request: FilterRequest) => string | undefined {
   if (change.type === 'prefix') return (request) => replacePrefix(request, change.value)
+  if (change.type === 'groups') return createTarget(change.value)
   const pattern = compilePattern(change.pattern)
   return ({ matchPath }) => {
     // To ask first whether there is something to replace would search twice.
@@ -114,11 +141,24 @@ function createPathRewrite(
   }
 }
 
+/** What makes the path of the groups that the route's expression finds; a route without an expression has none. */
+function createTarget(value: string): (request: FilterRequest) => string {
+  // Texts and numbers of groups in turn.
+  const parts = value.split(/\$(\d)/)
+  return ({ match, matchPath }) => {
+    const groups = match.type === 'regex' ? compileBeginning(match).findGroups(matchPath) : []
+    let path = parts[0]!
+    for (let at = 1; at < parts.length; at += 2) path += (groups[Number(parts[at]) - 1] ?? '') + parts[at + 1]
+    return path
+  }
+}
+
 function readChange(annotations: AnnotationReader): PathChange | undefined {
   const whole = annotations.text('rewrite-path')
   const prefix = annotations.text('rewrite-prefix')
   const pattern = annotations.text('rewrite-regex')
   const replacement = annotations.text('rewrite-replacement')
+  const target = annotations.text('rewrite-target')?.replace('?', '')
   const changes: PathChange[] = []
   if (whole !== undefined) changes.push({ type: 'whole', value: whole })
   if (prefix !== undefined) changes.push({ type: 'prefix', value: prefix })
@@ -132,11 +172,18 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   } else if (replacement !== undefined) {
     annotations.refuse('rewrite-replacement', 'rewrite-regex is missing', 'say what is looked for')
   }
+  if (target !== undefined) {
+    const hasGroups = target.includes('$')
+    if (!hasGroups && !isNormalPath(target)) {
+      annotations.refuse('rewrite-target', `"${target}" is no path`, TARGET.help)
+    }
+    changes.push(hasGroups ? { type: 'groups', value: target } : { type: 'whole', value: target, isTarget: true })
+  }
   if (changes.length > 1) {
     annotations.refuse(
       'rewrite-path',
       'the path is rewritten in several ways',
-      'keep one of rewrite-path, -prefix and -regex',
+      'keep one of rewrite-path, -prefix, -regex and -target',
     )
   }
   return changes[0]
@@ -166,5 +213,5 @@ function checkGroups(annotations: AnnotationReader, pattern: string, replacement
 function printPath(path: PathChange | undefined): readonly string[] {
   if (path === undefined) return []
   if (path.type === 'regex') return [`path ${path.pattern} → ${path.replacement}`]
-  return [path.type === 'whole' ? `path ${path.value}` : `prefix ${path.value}`]
+  return [path.type === 'prefix' ? `prefix ${path.value}` : `path ${path.value}`]
 }

@@ -213,7 +213,7 @@ function pickFor(
   clientAddress: string,
   tried: readonly EndpointState[],
 ): EndpointState | GatewayError {
-  return pool.pick({ clientAddress, target: '', header: noHeader }, tried)
+  return pool.pick({ clientAddress, hostname: '', target: '', header: noHeader }, tried)
 }
 
 function noHeader(): undefined {}

@@ -73,6 +73,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly clientNetwork: string
   readonly startedMonotonic: number
   /** A choice of endpoint has no target to go by: the bytes are not read. */
+  readonly hostname = ''
   readonly target = ''
   readonly privates = undefined
   // Bytes that were sent to an endpoint cannot be sent to another one.

@@ -15,7 +15,7 @@ export type Shortage = Readonly<{
 export function findShortage(upstream: Upstream | undefined): Shortage | undefined {
   if (upstream === undefined) return createShortage('the service has no endpoints')
   const { endpoints, denied, unresolved = [] } = upstream
-  if (denied !== undefined) return createShortage(`${denied}: not allowed`)
+  if (denied !== undefined) return createShortage(denied)
   if (listTiers(upstream).length > 0) return undefined
   // A name that may yet lead somewhere says more than one that leads to a forbidden address.
   const lost = unresolved.find(({ code }) => code === 'PORTICO_UP_NAME_UNRESOLVED') ?? unresolved[0]

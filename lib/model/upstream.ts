@@ -37,8 +37,20 @@ export function dropScope(key: UpstreamKey): UpstreamKey {
   return spoken.endsWith(EXTERNAL) ? spoken.slice(0, -EXTERNAL.length) : spoken
 }
 
-/** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
+/** How the endpoint is spoken to: from the setting `protocol`, or from the Service port's appProtocol (S14). */
 export type UpstreamProtocol = 'http' | 'https'
+
+/** What https endpoints are shown and verified by beside the settings, from a Secret (`tlsSecret`); `''` where it has no such part. */
+export type EndpointTls = Readonly<{
+  /** Shown to endpoints that ask for a certificate: leaf first, then intermediates. */
+  certificatePem: string
+  /** Never printed. */
+  privateKeyPem: string
+  /** Take the place of all other authorities. */
+  authorities: string
+  /** SHA-256 over all of it. */
+  digest: string
+}>
 
 export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endpoints' | 'Pod' | 'ExternalName' | 'URL'
 
@@ -133,11 +145,13 @@ export type Upstream = Readonly<{
   /** For traffic from outside alone; the upstream of the same port without it is for all other. */
   scope?: 'external'
   protocol: UpstreamProtocol
+  /** Of https endpoints whose Service names a Secret for them. */
+  tls?: EndpointTls
   /** De-duplicated by host and port (and by name, where that was resolved), in a stable order. */
   endpoints: readonly Endpoint[]
   /** Those that `endpoints` lack because their names lead nowhere (names/); undefined where there are none. */
   unresolved?: readonly UnresolvedEndpoint[]
-  /** Why no route may lead here, where none may (S33). */
+  /** Why nothing may be sent to the endpoints, where nothing may: an address (S33), or a Secret that cannot be used. */
   denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */
   guardAddresses: boolean

@@ -143,7 +143,7 @@ function endpointState(
   figures: EndpointFigures | undefined,
   whyStale: StaleAddressCheck,
 ): Pick<EndpointRow, 'state' | 'reason'> {
-  if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
+  if (denied !== undefined) return { state: 'denied', reason: denied }
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
   const { health } = endpoint
   if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }

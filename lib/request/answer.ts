@@ -1,16 +1,23 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
+import type { AskedPage, BodyChange, ErrorPage, FilterHead } from '../filters/spec.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
 import { TransformedAnswer } from './transformed-answer.ts'
 
-/** A head that the filters of the route have seen. */
-export type FilteredHead = AnswerHead &
-  Readonly<{ page?: ErrorPage; bodyChanges?: readonly BodyChange[]; bodyLength?: number | undefined }>
+/** What becomes of the body of an answer. */
+export type BodyPlan = Readonly<{
+  /** Takes the place of the body. */
+  page: ErrorPage | undefined
+  changes: readonly BodyChange[] | undefined
+  /** Bytes of the body before it is changed; undefined: not known. */
+  length: number | undefined
+}>
+
+/** A head that is made for one answer, and that filters change. */
+export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] } & Pick<FilterHead, 'isOwn'>
 
 /** So much of an answer waits in memory for a slow client, so that short answers leave their endpoint at once. */
 export const HELD_BYTES = 65_536
@@ -36,19 +43,26 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, lines }
+  const head = { status: 101, isOwn: false, lines }
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
 
-/** The head after the filters of the route. */
-export function filterHead(context: RequestContext, head: AnswerHead): FilteredHead {
+/** Has the filters of the route change the head, and says what they make of the body; undefined: it passes as it is. */
+export function filterHead(context: RequestContext, head: DraftHead): BodyPlan | undefined {
   const filters = context.served?.filters
-  if (filters === undefined) return head
-  const page = head.status < 400 ? undefined : findPage(filters, head.status, context)
+  if (filters === undefined) return undefined
+  const found = head.status < 400 ? undefined : findPage(filters, head.status, context)
   // One that is asked for stands in the answer already, or could not be had.
-  const isThere = page !== undefined && 'body' in page
-  return applyFilters(filters, context, isThere ? putPage(head, page) : head)
+  const page = found !== undefined && 'body' in found ? found : undefined
+  if (page !== undefined) putPage(head, page)
+  filters.changeResponse(head, context)
+  const { status, contentLength: length } = head
+  const isBodiless = length === 0 || status === 204 || status === 304
+  const changes = isBodiless ? undefined : filters.transformResponse(head, context)
+  // The length is not known then. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
+  if (changes !== undefined) head.contentLength = undefined
+  return page === undefined && changes === undefined ? undefined : { page, changes, length }
 }
 
 /** Answers of filters have neither an error nor attempts. */
@@ -57,12 +71,12 @@ function findPage(filters: FilterChain, status: number, context: RequestContext)
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
-/** The upstream that is to be asked for the page of an error; undefined: there is none to be asked. */
-export function findAsked(context: RequestContext, status: number): UpstreamKey | undefined {
+/** The Service that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): AskedPage | undefined {
   const { served } = context
   if (status < 400 || served?.asked === undefined) return undefined
   const page = findPage(served.filters!, status, context)
-  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page.upstream : undefined
+  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page : undefined
 }
 
 /** The field lines of an answer whose body a page replaces. */
@@ -70,29 +84,21 @@ export function putLines(lines: string, page: Pick<ErrorPage, 'lines'>): string 
   return removeBodyFields(lines) + page.lines
 }
 
-function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {
-  const lines = putLines(head.lines, page)
-  return { ...head, lines, contentLength: page.body.length, trailers: false, page }
-}
-
-function applyFilters(filters: FilterChain, context: RequestContext, head: FilteredHead): FilteredHead {
-  const changed = { ...head }
-  filters.changeResponse(changed, context)
-  const { status, contentLength } = head
-  const isBodiless = contentLength === 0 || status === 204 || status === 304
-  const bodyChanges = isBodiless ? undefined : filters.transformResponse(changed, context)
-  if (bodyChanges === undefined) return changed
-  // The length is not known. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
-  const transformed = { ...changed, contentLength: undefined }
-  return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyChanges, bodyLength: contentLength }
+function putPage(head: DraftHead, page: ErrorPage): void {
+  head.lines = putLines(head.lines, page)
+  head.contentLength = page.body.length
+  head.trailers = false
 }
 
 /** Begins the body of an answer whose head has been sent. */
-export function openAnswerBody(context: RequestContext, { page, bodyChanges, bodyLength }: FilteredHead): AnswerSink {
+export function openAnswerBody(context: RequestContext, plan: BodyPlan | undefined): AnswerSink {
   const { exchange } = context
-  const sink = bodyChanges === undefined ? exchange : changeBody(context, bodyChanges, bodyLength)
+  if (plan === undefined) return exchange
+  const { page, changes, length } = plan
+  const isHead = exchange.method === 'HEAD'
+  const sink = changes === undefined || isHead ? exchange : changeBody(context, changes, length)
   if (page === undefined) return sink
-  if (exchange.method !== 'HEAD') {
+  if (!isHead) {
     if (sink === exchange) context.bytesOut = page.body.length
     sink.write(page.body)
   }

@@ -86,6 +86,8 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   /** The endpoint has yet to answer the attempt under way. */
   #isUnanswered = false
   #backoff: NodeJS.Timeout | undefined = undefined
+  /** When the request had come, by the monotonic clock. */
+  #cameAt: number
   /** When all attempts together have to be over. */
   #limitAt: number = Number.POSITIVE_INFINITY
 
@@ -102,6 +104,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.#policy = policy
     this.#deadlines = deadlines
     this.#triedAt = subject.startedMonotonic
+    this.#cameAt = subject.startedMonotonic
   }
 
   /**
@@ -109,10 +112,11 @@ export class Attempts implements QueuedRequest, Holder, Timed {
    * attempts are included; or from now on, if all of its body has come only now.
    */
   limit(isFromNowOn: boolean): void {
-    const { request } = this.#policy.timeouts
+    const { timeouts, retry } = this.#policy
+    const { request } = timeouts
+    if (isFromNowOn && (request > 0 || retry.within > 0)) this.#cameAt = this.#subject.clock.monotonic()
     if (request === 0 || this.#limitAt < Number.POSITIVE_INFINITY) return
-    const { clock, startedMonotonic } = this.#subject
-    this.#limitAt = request + (isFromNowOn ? clock.monotonic() : startedMonotonic)
+    this.#limitAt = request + this.#cameAt
     // A wait in the queue may have to end before.
     this.#watch(Math.min(this.deadlineAt, this.#limitAt))
   }
@@ -126,10 +130,8 @@ export class Attempts implements QueuedRequest, Holder, Timed {
 
   /** True if another endpoint can be asked in place of the one that is being connected to. */
   givesUp(): boolean {
-    const { tries, retry } = this.#policy
-    if (!this.#user.canRepeat || this.#tried.length >= tries || !isRetriedFailure('connect-failure', retry))
-      return false
-    return this.#hasOther()
+    const { retry } = this.#policy
+    return this.#hasTryLeft() && isRetriedFailure('connect-failure', retry) && this.#hasOther()
   }
 
   /** There is no connection. */
@@ -298,6 +300,12 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     return other instanceof GatewayError ? this.pool.pick(subject, NOBODY) : other
   }
 
+  #hasTryLeft(): boolean {
+    const { tries, retry } = this.#policy
+    if (!this.#user.canRepeat || this.#tried.length >= (tries || this.pool.states.length)) return false
+    return retry.within === 0 || this.#subject.clock.monotonic() - this.#cameAt < retry.within
+  }
+
   #hasOther(): boolean {
     return !(this.pool.pick(this.#subject, this.#tried) instanceof GatewayError)
   }
@@ -325,8 +333,8 @@ export class Attempts implements QueuedRequest, Holder, Timed {
 
   /** Milliseconds until the next attempt; negative: there is none. */
   #decide(reason: RetryReason): number {
-    const { tries, retry } = this.#policy
-    if (!this.#user.canRepeat || this.#tried.length >= tries) return -1
+    const { retry } = this.#policy
+    if (!this.#hasTryLeft()) return -1
     if (reason !== 'status' && !isRetriedFailure(reason, retry)) return -1
     const isNothingSent = reason === 'connect-failure'
     if (!isNothingSent && !this.#user.isIdempotent) return -1

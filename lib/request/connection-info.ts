@@ -5,6 +5,7 @@ import { findClientNetwork } from '../base/client-network.ts'
 import { flattenText } from '../base/flat-text.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
+import { Notes } from '../filters/notes.ts'
 import type { TlsFacts } from '../filters/spec.ts'
 import { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import { findOrigin, findPath, normalizePeer } from './origin.ts'
@@ -22,6 +23,8 @@ export class ConnectionInfo {
   readonly socket: Socket | undefined
   /** The connections to endpoints that are this one's alone; undefined as long as none is. */
   privates: PrivateConnections | undefined = undefined
+  /** Undefined until a filter wants it. */
+  #notes: Notes | undefined = undefined
   #isClosed = false
   #isWatching = false
   readonly #localPort: number
@@ -51,6 +54,12 @@ export class ConnectionInfo {
     this.#localPort = toldPort ?? socket?.localPort ?? 0
     this.#usualPort = toldPort ?? findUsualPort(scheme)
     this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Real-IP: ${peerAddress}\r\n`
+  }
+
+  /** What filters remember of it. */
+  get notes(): Notes {
+    this.#notes ??= new Notes()
+    return this.#notes
   }
 
   /** True if the peer went away before anything was read. */

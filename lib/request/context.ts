@@ -28,6 +28,7 @@ import type { AttemptSubject, Attempts } from './attempts.ts'
 import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { isServedMethod } from './method.ts'
+import { OwnQuestion } from './own-question.ts'
 import { chooseRequestId } from './request-id.ts'
 import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
@@ -133,12 +134,20 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.#notes
   }
 
+  get connectionNotes(): Notes {
+    return this.exchange.connection.notes
+  }
+
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)
   }
 
   ask(question: Question): PendingAnswer {
+    if (question.upstream === undefined) {
+      const own = new OwnQuestion(this, question, this.#deadlines)
+      return { answer: own.run(), cancel: () => own.cancel() }
+    }
     const pool = this.served?.asked?.get(question.upstream)
     if (pool === undefined) {
       return { answer: Promise.reject(new QuestionFailure('it is not there', false)), cancel: () => {} }

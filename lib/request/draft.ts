@@ -30,7 +30,7 @@ export class Draft implements UpstreamRequest, FilterDraft {
   /** `policy` is the route's policy. */
   constructor(context: RequestContext, policy: UpstreamPolicy) {
     const { exchange, settings, query } = context
-    const { lines, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!
+    const { lines, claims, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!
     this.client = exchange.connection
     this.proxyVersion = findProxyVersion(policy.proxyProtocol)
     this.connectTimeout = findConnectTimeout(policy, settings.timeouts.connect)
@@ -39,7 +39,8 @@ export class Draft implements UpstreamRequest, FilterDraft {
     this.authority = context.authority
     this.hostSetting = policy.host
     this.host = host
-    this.lines = lines
+    // What a trusted proxy says besides is as much as what the client says.
+    this.lines = context.told === undefined ? lines : lines + claims!.lines
     this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`
     this.contentLength = contentLength
     this.hasBody = exchange.hasBody

@@ -22,11 +22,12 @@ export function composeFailure(
   accept: string | undefined,
   now: number,
 ): FailureAnswer {
-  const { status } = error
+  const { status, retryAfter } = error
   const html = prefersHtml(accept)
   const body = Buffer.from(html ? printHtml(error, requestId) : printJson(error, requestId))
   let lines = `Content-Type: ${html ? 'text/html' : 'application/json'}; charset=utf-8\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n`
-  if (status === 503 || status === 429) lines += `Retry-After: ${error.retryAfter ?? RETRY_AFTER}\r\n`
+  const mayRetry = retryAfter !== undefined || status === 503 || status === 429
+  if (mayRetry) lines += `Retry-After: ${retryAfter ?? RETRY_AFTER}\r\n`
   if (status === 405) lines += ALLOW_LINE
   lines += error.lines
   return { status, lines: composeOwnLines(lines, requestId, now), body }

@@ -9,7 +9,7 @@ import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import { type FilteredHead, filterHead, filterSwitch, findAsked, HELD_BYTES, openAnswerBody } from './answer.ts'
+import { type BodyPlan, filterHead, filterSwitch, findAsked, HELD_BYTES, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
 import { BufferedAnswer, type BufferedAnswerOwner, mayBufferAnswer } from './buffered-answer.ts'
@@ -22,7 +22,7 @@ import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
 import type { Mirrors, RequestCopies } from './mirrors.ts'
 import type { WholeAnswer } from './own-answer.ts'
-import { mayRepeat } from './retry.ts'
+import { findRetryReason, mayRepeat } from './retry.ts'
 import { composeSplitCookie } from './split-cookie.ts'
 import type { Spools } from './spools.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
@@ -333,16 +333,18 @@ export class Forward
     }
     this.#expectsContinue = false
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
-    const filtered = filterHead(context, {
+    const answerHead = {
       status,
+      isOwn: false,
       reason: head.reason,
       lines: this.#composeLines(head, upstreamMs),
       contentLength: head.contentLength,
       close: this.#owner.isDraining || exchange.offer !== undefined,
       trailers: head.chunked && !bodiless,
-    })
+    }
+    const plan = filterHead(context, answerHead)
     try {
-      exchange.sendHead(filtered)
+      exchange.sendHead(answerHead)
     } catch (error) {
       // A field that the client's protocol cannot carry.
       const why = `${this.#attempts.endpoint!.label}: ${String(error)}`
@@ -354,17 +356,17 @@ export class Forward
     this.#attempts.settleAnswer(status, now)
     this.#dropKept()
     this.#watchAnswer()
-    this.#answer = this.#openAnswer(head, filtered, bodiless)
+    this.#answer = this.#openAnswer(head, plan, bodiless)
     if (!more) exchange.flush()
   }
 
-  #openAnswer(head: ResponseHead, filtered: FilteredHead, bodiless: boolean): AnswerSink {
+  #openAnswer(head: ResponseHead, plan: BodyPlan | undefined, bodiless: boolean): AnswerSink {
     const { context } = this
-    const isWanted = this.#policy.responseBuffering === 'all' && !bodiless && filtered.page === undefined
-    if (!isWanted || !mayBufferAnswer(head)) return openAnswerBody(context, filtered)
+    const isWanted = this.#policy.responseBuffering === 'all' && !bodiless && plan?.page === undefined
+    if (!isWanted || !mayBufferAnswer(head)) return openAnswerBody(context, plan)
     const buffered = new BufferedAnswer(context, this.#owner.spools, this)
     this.#bufferedAnswer = buffered
-    return buffered.leadTo(openAnswerBody(context, filtered))
+    return buffered.leadTo(openAnswerBody(context, plan))
   }
 
   /** Keeps an error until it is whole, since a page may take its place, or it may have to go out after all. */
@@ -446,11 +448,11 @@ export class Forward
 
   onError(error: GatewayError): void {
     if (this.#over) return
-    const isRetried = error.code === 'PORTICO_UP_RESET' && !this.#call!.hasAnswered
+    const reason = findRetryReason(error, this.#call!.hasAnswered)
     this.#call = undefined
     this.#isReady = false
     this.deadlineAt = Number.POSITIVE_INFINITY
-    this.#attempts.failAttempt(error, isRetried ? 'reset' : undefined)
+    this.#attempts.failAttempt(error, reason)
   }
 
   /** True if it can be sent again where the endpoint closes the connection just then, however much of it was sent. */

@@ -12,8 +12,8 @@ export function composeForwarded(context: RequestContext, settings: Settings): s
   return settings.forwardedHeader ? `${lines}Forwarded: ${composeChain(context)}\r\n` : lines + passForwarded(context)
 }
 
-/** What a trusted proxy said already, and the proxy itself as one more of the chain. */
-function composeTold({ exchange, fields, authority, clientAddress, scheme }: RequestContext, told: Told): string {
+/** The client as a trusted proxy names it, and the proxy itself as one more of the chain. */
+function composeTold({ exchange, authority, clientAddress, scheme }: RequestContext, told: Told): string {
   const { connection } = exchange
   const { peerAddress } = connection
   const host = told.authority?.text ?? authority
@@ -21,7 +21,7 @@ function composeTold({ exchange, fields, authority, clientAddress, scheme }: Req
   const port = told.port ?? hostPort ?? findUsualPort(scheme)
   const chain = told.chain === '' ? peerAddress : `${told.chain}, ${peerAddress}`
   const hostLine = host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
-  return `${fields!.claims!.lines}X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Real-IP: ${clientAddress}\r\n${hostLine}`
+  return `X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Real-IP: ${clientAddress}\r\n${hostLine}`
 }
 
 function composeChain(context: RequestContext): string {

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError, isClosedBy } from '../base/errors.ts'
+import { GatewayError, isClosedBy, statusOf } from '../base/errors.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
@@ -121,12 +121,12 @@ export class RequestHandler implements ForwardOwner {
 
   /** Answers an error, with the page of a Service where one is asked for it. */
   answerError(context: RequestContext, error: WholeAnswer): void {
-    const upstream = findAsked(context, error.status)
-    if (upstream === undefined) {
+    const asked = findAsked(context, error.status)
+    if (asked === undefined) {
       this.#answer(context, error, false)
       return
     }
-    const pending = askForPage(context, upstream, error)
+    const pending = askForPage(context, asked, error)
     new FilterWait(context, pending, {
       resume: (found) => this.#answer(context, (found as WholeAnswer | undefined) ?? error, false),
       fail: () => this.#answer(context, error, true),
@@ -265,6 +265,7 @@ export class RequestHandler implements ForwardOwner {
     context.status = status
     const head = {
       status,
+      isOwn: context.error !== undefined || context.attempts === undefined,
       reason: STATUS_CODES[status] ?? '',
       lines,
       contentLength: findLength(answer),
@@ -292,8 +293,8 @@ function explainUnavailable({ action }: ServedRoute): GatewayError {
 }
 
 /** After these the connection's framing is doubtful, or the client is to go. */
-function mustClose({ status, code }: GatewayError): boolean {
-  switch (status) {
+function mustClose({ code }: GatewayError): boolean {
+  switch (statusOf(code)) {
     case 400:
     case 408:
     case 413:

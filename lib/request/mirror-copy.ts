@@ -127,11 +127,12 @@ export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
     if (this.#isOver) return
     const { clock, deadlines } = this.#owner
     const context = this.#context
-    const { clientAddress, clientNetwork, target } = context
+    const { clientAddress, clientNetwork, hostname, target } = context
     const subject: AttemptSubject = {
       clock,
       clientNetwork,
       clientAddress,
+      hostname,
       header: (name) => context.header(name),
       target,
       privates: undefined,

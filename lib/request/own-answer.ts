@@ -2,9 +2,9 @@
 import { contain } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import type { GatewayError } from '../base/errors.ts'
-import { filterHead, openAnswerBody } from './answer.ts'
+import { type DraftHead, filterHead, openAnswerBody } from './answer.ts'
 import type { RequestContext } from './context.ts'
-import type { AnswerHead, ExchangeEvents } from './exchange.ts'
+import type { ExchangeEvents } from './exchange.ts'
 
 /** The owner of answers. */
 export type AnswerOwner = {
@@ -37,7 +37,7 @@ export class OwnAnswer implements ExchangeEvents, Timed {
     this.#context = context
   }
 
-  send(head: AnswerHead, body: Buffer | undefined): void {
+  send(head: DraftHead, body: Buffer | undefined): void {
     this.#context.exchange.events = this
     try {
       this.#begin(head, body)
@@ -47,12 +47,12 @@ export class OwnAnswer implements ExchangeEvents, Timed {
     }
   }
 
-  #begin(head: AnswerHead, body: Buffer | undefined): void {
+  #begin(head: DraftHead, body: Buffer | undefined): void {
     const context = this.#context
     const { exchange } = context
-    const filtered = filterHead(context, head)
-    exchange.sendHead(filtered)
-    const answer = openAnswerBody(context, filtered)
+    const plan = filterHead(context, head)
+    exchange.sendHead(head)
+    const answer = openAnswerBody(context, plan)
     if (body && exchange.method !== 'HEAD') {
       if (answer === exchange) context.bytesOut = body.length
       answer.write(body)

@@ -1,4 +1,5 @@
 /** Which failures and answers lead to another attempt, by the policy, and when it is made. */
+import type { GatewayError } from '../base/errors.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { RetryReason } from '../telemetry/record.ts'
 
@@ -30,6 +31,15 @@ export function isRetriedStatus(status: number, policy: RetryPolicy): boolean {
 /** True if the policy wants another attempt after a failure for this reason. */
 export function isRetriedFailure(reason: RetryReason, policy: RetryPolicy): boolean {
   return findConditions(policy).names.has(reason)
+}
+
+/**
+ * The reason for which a request may be sent again that failed after it was sent; undefined: there is none. `hasAnswered`: a byte of
+ * the answer has come.
+ */
+export function findRetryReason({ code }: GatewayError, hasAnswered: boolean): RetryReason | undefined {
+  if (code === 'PORTICO_UP_BAD_RESPONSE') return 'bad-answer'
+  return code === 'PORTICO_UP_RESET' && !hasAnswered ? 'reset' : undefined
 }
 
 function findConditions(policy: RetryPolicy): RetryConditions {

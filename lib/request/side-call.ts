@@ -14,10 +14,10 @@ import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import { findConnectTimeout } from './connect-timeout.ts'
 import { detachClient } from './detached-client.ts'
 import type { Exchange } from './exchange.ts'
-import { isIdempotent } from './retry.ts'
+import { findRetryReason, isIdempotent } from './retry.ts'
 
 /** The request beside which something is asked. */
-type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'header'> &
+export type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'hostname' | 'header'> &
   Readonly<{ exchange: Pick<Exchange, 'connection'>; settings: Settings }>
 
 /** The gateway keeps the question back, which says nothing of whether the upstream can be reached. Clients can bring most of it about. */
@@ -39,6 +39,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   readonly startedMonotonic: number
   readonly clientNetwork: string
   readonly clientAddress: string
+  readonly hostname: string
   readonly privates: undefined = undefined
   // AttemptUser
   readonly canRepeat: boolean = true
@@ -77,7 +78,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   #isOver = false
 
   constructor(asker: Asker, pool: UpstreamPool, question: Question, deadlines: DeadlineWatch) {
-    const { clock, clientNetwork, clientAddress, exchange, settings } = asker
+    const { clock, clientNetwork, clientAddress, hostname, exchange, settings } = asker
     const { method, target, authority, lines, timeout } = question
     const { policy } = pool
     this.deadlineAt = -timeout
@@ -85,6 +86,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
     this.startedMonotonic = clock.monotonic()
     this.clientNetwork = clientNetwork
     this.clientAddress = clientAddress
+    this.hostname = hostname
     this.isIdempotent = isIdempotent(method)
     this.proxyVersion = findProxyVersion(policy.proxyProtocol)
     this.client = detachClient(exchange.connection, this.proxyVersion)
@@ -220,9 +222,9 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   onError(error: GatewayError): void {
     if (this.#isOver) return
     this.#hasAnswered ||= this.#call!.hasAnswered
-    const isRetried = error.code === 'PORTICO_UP_RESET' && !this.#hasAnswered
+    const reason = findRetryReason(error, this.#hasAnswered)
     this.#call = undefined
-    this.#attempts.failAttempt(error, isRetried ? 'reset' : undefined)
+    this.#attempts.failAttempt(error, reason)
   }
 
   onDrain(): void {}

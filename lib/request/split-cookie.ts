@@ -7,5 +7,5 @@ import type { RequestContext } from './context.ts'
 export function composeSplitCookie(context: RequestContext): string {
   const { mark, policy } = context.served!
   if (mark === undefined || readCookie(context, mark.cookie) === mark.value) return ''
-  return composeSetCookie(mark.cookie, mark.value, policy!.affinity.cookie, context.scheme)
+  return composeSetCookie(mark.cookie, mark.value, policy!.affinity.cookie, context)
 }

@@ -4,6 +4,7 @@
  * come first, then those of the first by namespace and name: they are listed in that order before they are sorted.
  */
 import { compareText } from '../base/order.ts'
+import { CASELESS } from '../base/pattern.ts'
 import type { RouteConditions } from '../model/conditions.ts'
 import type { Route } from '../model/route.ts'
 
@@ -20,9 +21,15 @@ export function compareRank(a: Ranked, b: Ranked): number {
     b.match.path.length - a.match.path.length ||
     // As ingress-nginx has it: a regular expression is as long as its text.
     Number(b.match.type === 'regex') - Number(a.match.type === 'regex') ||
-    compareText(a.match.path, b.match.path) ||
+    comparePaths(a.match.path, b.match.path) ||
     compareConditions(a.match.conditions ?? NONE, b.match.conditions ?? NONE)
   )
+}
+
+/** Of paths of one length; on hosts whose paths are all expressions, in the opposite order, as ingress-nginx has it. */
+function comparePaths(a: string, b: string): number {
+  const [isCaseless, isOther] = [a.startsWith(CASELESS), b.startsWith(CASELESS)]
+  return Number(isOther) - Number(isCaseless) || (isCaseless ? compareText(b, a) : compareText(a, b))
 }
 
 function compareExact(a: Ranked, b: Ranked): number {

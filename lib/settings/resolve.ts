@@ -8,6 +8,7 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
+import { NGINX_DEFAULTS } from './compatibility.ts'
 import { explainFormer } from './former-setting.ts'
 import { checkRules } from './rules.ts'
 import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
@@ -15,7 +16,7 @@ import { SETTINGS, type Settings } from './table.ts'
 import { isSetting, listSettings, type NamedSetting, type SettingTable } from './tree.ts'
 
 /** Where the value of a setting came from. */
-export type SettingSource = 'flag' | 'environment' | 'file' | 'default'
+export type SettingSource = 'flag' | 'environment' | 'file' | 'compatibility' | 'default'
 
 /** A value with the flag that gave it, as typed, since problems name the flag. */
 export type TypedSetting = Readonly<{ flag: string; value: unknown }>
@@ -53,6 +54,8 @@ export type SettingsInput = {
   document?: SourceDocument | undefined
   environment: NodeJS.ProcessEnv
   flags: SettingOverrides
+  /** Manifests of ingress-nginx are served, which turns the setting `compatibility` on where it is `auto`. */
+  isDropIn?: boolean
 }
 
 export type ResolvedSettings = {
@@ -63,7 +66,7 @@ export type ResolvedSettings = {
 
 /** All settings with every check applied; problems go to `diagnostics`. */
 export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticList): ResolvedSettings {
-  const { document, environment, flags } = input
+  const { document, environment, flags, isDropIn = false } = input
   const provenance = new Map<string, SettingSource>()
   const values = new Map<string, unknown>()
   const places = new Map<string, DiagnosticDetails>()
@@ -106,6 +109,14 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     if (typed !== undefined) {
       const { flag, value } = isTypedSetting(typed) ? typed : { flag: flagName(name), value: typed }
       take('flag', flag, read(value, 'text', variable), {})
+    }
+  }
+  if (isDropIn && values.get('compatibility') === 'auto') values.set('compatibility', 'ingress-nginx')
+  if (values.get('compatibility') === 'ingress-nginx') {
+    for (const [name, value] of NGINX_DEFAULTS) {
+      if (provenance.get(name) !== 'default') continue
+      values.set(name, value)
+      provenance.set(name, 'compatibility')
     }
   }
   for (const name of checkRules(values, places, diagnostics)) provenance.set(name, 'default')

@@ -429,6 +429,10 @@ export const SETTINGS = {
     }),
     access: boolean({ default: true, doc: 'Log each request.' }),
   },
+  compatibility: choice(['auto', 'off', 'ingress-nginx'], {
+    default: 'auto',
+    doc: 'ingress-nginx: IngressClasses with the controller k8s.io/ingress-nginx are served, and settings that are not written have the defaults of ingress-nginx: bodies of 1Mi (limits.bodyBytes), pauses of 60s in answers and tunnels, three tries, whole request bodies before an endpoint is asked, HSTS. auto: the same, if ingressClasses names such an IngressClass. Annotations of ingress-nginx are read either way.',
+  }),
   unsupportedGuards: choice(['refuse', 'serve'], {
     default: 'refuse',
     doc: 'What happens to routes whose annotations promise to refuse, check or limit requests in a way that Portico does not support: refuse answers 503, serve lets every request pass.',

@@ -12,8 +12,12 @@ import { statuses } from './types/statuses.ts'
 import { string } from './types/string.ts'
 import { strings } from './types/strings.ts'
 
-/** Field and cookie names are tokens (RFC 9110 §5.6.2). */
-const HASH_BY = "^(client-ip|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
+/** Field and cookie names are tokens (RFC 9110 §5.6.2), but for the + that joins parts. */
+const HASH_PART = "(client-ip|host|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*.^_`|~-]{1,128})"
+const HASH_BY = `^${HASH_PART}(\\+${HASH_PART}){0,7}$`
+
+/** Browsers keep no cookie longer (RFC 6265bis §5.5), milliseconds: 400 days. */
+const LONGEST_COOKIE = 34_560_000_000
 
 const BY_HASH = { name: 'balancer', value: 'hash' } as const
 const BY_CLIENT = { name: 'affinity.type', value: 'client-ip' } as const
@@ -35,8 +39,16 @@ export const UPSTREAM_SETTINGS = {
       needs: BY_HASH,
       default: 'client-ip',
       pattern: HASH_BY,
-      form: 'client-ip, uri, path, header:NAME, cookie:NAME or query:NAME',
-      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query). A request without it goes by its client IP.',
+      form: 'client-ip, host, uri, path, header:NAME, cookie:NAME or query:NAME; of several of them host+path',
+      doc: 'What balancer hash goes by: client-ip, host (without its port), uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query); or several of them with + between, as host+path. A request that has none of them goes by its client IP.',
+    }),
+    subset: integer({
+      needs: BY_HASH,
+      default: 1,
+      min: 1,
+      max: 100,
+      advanced: true,
+      doc: 'So many endpoints share the requests of one hash.by: each request goes to the one of them with the fewest requests under way.',
     }),
     table: choice(['ring', 'maglev'], {
       needs: BY_HASH,
@@ -73,10 +85,10 @@ export const UPSTREAM_SETTINGS = {
       advanced: true,
       doc: 'client-ip: most client addresses that are remembered for one Service port in each worker; beyond that, the address that was used longest ago is forgotten.',
     }),
-    onDead: choice(['reassign', 'refuse'], {
+    onDead: choice(['reassign', 'keep', 'refuse'], {
       default: 'reassign',
       advanced: true,
-      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503.',
+      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503. keep gives another one only when it is gone or not ready, and fails the requests until then.',
     }),
     cookie: {
       name: string({
@@ -106,8 +118,17 @@ export const UPSTREAM_SETTINGS = {
         needs: BY_COOKIE,
         default: 0,
         min: 0,
+        max: LONGEST_COOKIE,
         advanced: true,
         doc: 'Max-Age of the cookie; 0: until the browser is closed.',
+      }),
+      expires: duration({
+        needs: BY_COOKIE,
+        default: 0,
+        min: 0,
+        max: LONGEST_COOKIE,
+        advanced: true,
+        doc: 'Expires of the cookie, this long after the request; 0: there is none. Max-Age goes before it, except in browsers that do not know it.',
       }),
       secure: choice(['auto', 'always', 'never'], {
         needs: BY_COOKIE,
@@ -126,18 +147,18 @@ export const UPSTREAM_SETTINGS = {
   },
   tries: integer({
     default: 2,
-    min: 1,
-    max: 10,
+    min: 0,
+    max: 100,
     route: true,
-    doc: 'Most tries of one request, the first included. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
+    doc: 'Most tries of one request, the first included; 0 is as many as there are endpoints. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
   }),
   retry: {
     conditions: strings({
       default: ['connect-failure', 'reset', 'timeout'],
       route: true,
-      pattern: '^(connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
-      form: 'connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
-      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
+      pattern: '^(connect-failure|reset|timeout|bad-answer|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
+      form: 'connect-failure, reset, timeout, bad-answer, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
+      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), bad-answer (an answer with a malformed or too large head), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
     }),
     methods: strings({
       default: [],
@@ -159,6 +180,12 @@ export const UPSTREAM_SETTINGS = {
       min: 0,
       route: true,
       doc: 'A try must connect within this time, and then be answered within this time; 0 leaves it to the other limits.',
+    }),
+    within: duration({
+      default: 0,
+      min: 0,
+      route: true,
+      doc: 'A failure later than this after the request has come leads to no further try; 0 is no limit. timeouts.request limits the tries themselves.',
     }),
     backoff: duration({
       default: 25,
@@ -239,8 +266,9 @@ export const UPSTREAM_SETTINGS = {
   bodyLimit: bytes({
     default: 0,
     min: 0,
+    unlimited: true,
     route: true,
-    doc: 'Largest request body; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
+    doc: 'Largest request body, or "unlimited"; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
   }),
   requestBuffering: choice(['short', 'all', 'none'], {
     default: 'short',
@@ -298,10 +326,20 @@ export const UPSTREAM_SETTINGS = {
     default: 'none',
     doc: 'Version of the PROXY protocol header that tells endpoints of each client, before everything else on the connection; UDP goes without.',
   }),
+  protocol: choice(['auto', 'http', 'https'], {
+    default: 'auto',
+    doc: 'Protocol that endpoints are spoken to in; auto: as the appProtocol of the Service port says, http where it says nothing.',
+  }),
   verifyTls: boolean({ default: true, doc: 'Verify the certificates of https endpoints.' }),
   caFile: string({
     default: '',
     doc: 'PEM file of authorities that are trusted for https endpoints, beside those of the system. A change of the file counts within a second, for new connections; while the file cannot be used, its last good authorities count.',
+  }),
+  tlsSecret: string({
+    default: '',
+    pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$',
+    form: 'the name of a Secret in the namespace of the Service',
+    doc: 'Secret, in the namespace of the Service, for https endpoints: its tls.crt and tls.key are shown to endpoints that ask for a certificate, and its ca.crt has the authorities that alone are trusted. Either may be missing. While the Secret cannot be used, nothing is sent to the endpoints.',
   }),
   panicThreshold: integer({
     default: 0,

@@ -12,7 +12,7 @@ export type RouteLabels = Readonly<{
 }>
 
 /** The reason for another try; `stale`: the endpoint was just closing the connection. */
-export type RetryReason = 'connect-failure' | 'reset' | 'timeout' | 'status' | 'stale'
+export type RetryReason = 'connect-failure' | 'reset' | 'timeout' | 'bad-answer' | 'status' | 'stale'
 
 /** The result of another try: an answer, another failure, the client had gone, or the budget did not allow it. */
 export type RetryResult = 'answered' | 'failed' | 'aborted' | 'over-budget'

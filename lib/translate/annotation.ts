@@ -12,6 +12,7 @@ import { describeChoices, describeSetting, describeText } from './annotation-sch
 import { LAYER_ANNOTATION, LAYERS, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
 import { findEquivalents } from './ingress/equivalent.ts'
 import { isUsualGuard, looksLikeGuard } from './ingress/foreign-table.ts'
+import { HOST_ANNOTATIONS } from './ingress/host-option.ts'
 import { ADDRESSES, isCondition, MATCH_ANNOTATIONS } from './ingress/match-annotation.ts'
 import { SPLIT_ANNOTATION, SPLIT_SCHEMA } from './ingress/split.ts'
 import { SPLIT_COOKIE_ANNOTATION, SPLIT_COOKIE_SCHEMA } from './ingress/split-cookie.ts'
@@ -54,7 +55,7 @@ export const ANNOTATIONS: ReadonlyMap<string, KnownAnnotation> = new Map([
       },
     ],
   ),
-  ...Object.entries(MATCH_ANNOTATIONS).map(([name, schema]): [string, KnownAnnotation] => [
+  ...Object.entries({ ...MATCH_ANNOTATIONS, ...HOST_ANNOTATIONS }).map(([name, schema]): [string, KnownAnnotation] => [
     ANNOTATION_DOMAIN + name,
     { kinds: ['Ingress'], schema },
   ]),

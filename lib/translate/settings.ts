@@ -7,6 +7,7 @@ type OwnPort = Readonly<{ enabled: boolean; address: string; port: number }>
 
 const NAMES = [
   'clusterNetwork',
+  'compatibility',
   'endpoints',
   'externalIPs',
   'externalNames',
@@ -25,7 +26,8 @@ const NAMES = [
   'zone',
 ] as const
 
-export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> & Readonly<{ admin: OwnPort; dns: OwnPort }>
+export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> &
+  Readonly<{ admin: OwnPort; dns: OwnPort; upstream: Pick<Settings['upstream'], 'protocol' | 'tlsSecret'> }>
 
 /** The part of `settings` that a translation depends on; `before`, where it is equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
@@ -33,6 +35,7 @@ export function pickSettings(settings: Settings, before: TranslationSettings | u
     ...(Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Pick<Settings, (typeof NAMES)[number]>),
     admin: pickPort(settings.admin),
     dns: pickPort(settings.dns),
+    upstream: { protocol: settings.upstream.protocol, tlsSecret: settings.upstream.tlsSecret },
   }
   return before !== undefined && isDeepStrictEqual(before, picked) ? before : picked
 }

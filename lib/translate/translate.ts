@@ -28,8 +28,10 @@ import {
   listReferences,
   type Starving,
 } from './ingress/host.ts'
+import { checkHostOptions } from './ingress/host-option.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
 import { checkMatch, checkPathType } from './ingress/match.ts'
+import { checkAliases, isCanary } from './ingress/nginx/alias.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { reportAsked } from './ingress/silent-server.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
@@ -38,6 +40,7 @@ import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
+import { reportOverruled } from './service/ingress-option.ts'
 import { checkPolicy, checkServiceSettings, pickNeeded, reportIdleSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
 import {
@@ -113,6 +116,9 @@ export class Translator {
   readonly #readingServices = new Sieve<Service>(
     (service) => resolveFilters(service, this.#contents).contents.length > 0,
   )
+  /** A canary has no host of its own. */
+  readonly #ownHosts = new Sieve<Ingress>((ingress) => !isCanary(ingress))
+  readonly #withSecrets = new Sieve<ServiceUpstreams>(({ secrets }) => secrets.size > 0)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
@@ -150,7 +156,7 @@ export class Translator {
     const services = resources.all('Service')
     this.#contents.begin(resources)
     this.#policies.begin(resources, this.#contents)
-    this.#upstreams.begin(resources, settings, this.#policies)
+    this.#upstreams.begin(resources, settings, this.#policies, this.#contents)
     this.#defaults = readDefaults(settings.routes, this.#contents, diagnostics)
     this.#policies.check(diagnostics)
     this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
@@ -159,6 +165,10 @@ export class Translator {
       .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
     const { diagnostics: notes, upstreams } = this.#translateServices(services, ofServices, options.settings.upstream)
     diagnostics.addAll(notes)
+    for (const one of this.#withSecrets.filter(upstreams)) {
+      const layers = [readMentions(one.service), this.#policies.of(one.service).mentions]
+      one.reportSecrets(layers, this.#upstreams.optionsOf(one.service), options.clock.now(), diagnostics)
+    }
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
     warnOfUntrustedProxies(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)
@@ -218,7 +228,7 @@ export class Translator {
     const { table, routes, starving } = this.#merger.merge(claimants, own, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
-    const certificates = this.#binder.bind(ingresses, diagnostics)
+    const certificates = this.#binder.bind(this.#ownHosts.filter(ingresses), diagnostics)
     checkRefused(
       resources,
       {
@@ -291,6 +301,7 @@ export class Translator {
         made.reportCommandProbe(healthCheck, probed)
         const layers = [readMentions(service), this.#policies.of(service).mentions]
         reportIdleSettings(service, layers, made.policy, needed, idle)
+        reportOverruled(service, this.#upstreams.optionsOf(service), layers, idle)
         return made
       })
       diagnostics.push(...probed.items, ...idle.items)
@@ -329,6 +340,7 @@ export class Translator {
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
     checkSplit(filters.mentions, own)
+    checkHostOptions(filters.mentions, own)
     checkSplitCookie(filters.mentions, own)
     const splits = listMentions(ingress, policies, 'split')
     for (const split of splits) checkSplitBackends(split, ingress, own)
@@ -336,6 +348,7 @@ export class Translator {
     for (const cookie of cookies) reportIdleCookie(cookie, own)
     for (const type of listMentions(ingress, policies, 'path-type')) checkPathType(type, ingress, own)
     checkForeignAnnotations(ingress, settings, served)
+    checkAliases(ingress, served)
     return {
       ingress,
       settings,
@@ -350,7 +363,7 @@ export class Translator {
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims
           : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings), found, defaults),
-      canary: findCanary(ingress),
+      canary: isCanary(ingress) ? undefined : findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),
       ),

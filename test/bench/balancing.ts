@@ -43,7 +43,8 @@ for (const shape of SHAPES) {
     const pool = registry.pool(makeUpstream('web', endpoints), settings.upstream)
     pool.enter()
     const contexts = Array.from({ length: 4_096 }, (_, index): PickContext => {
-      const context = { clientAddress: `203.0.${index >> 8}.${index & 255}`, target: `/shop/items/${index}?page=1` }
+      const clientAddress = `203.0.${index >> 8}.${index & 255}`
+      const context = { clientAddress, hostname: 'web.test', target: `/shop/items/${index}?page=1` }
       const user = `user-${index}`
       return { ...context, header: (name) => (name === 'cookie' ? cookies[index] : user) }
     })
@@ -57,7 +58,7 @@ for (const shape of SHAPES) {
     const first = pick(0)
     const firstMs = cpuNs(begun) / 1e6
     for (const state of pool.states) {
-      const line = pool.answerLines({ header: () => undefined, scheme: 'http' }, state)
+      const line = pool.answerLines({ header: () => undefined, scheme: 'http', startedAt: 0 }, state)
       if (line !== '') cookies.push(/^Set-Cookie: ([^;]+)/.exec(line)![1]!)
     }
     for (let index = cookies.length; index > 0 && index < 4_096; index++) cookies.push(cookies[index % count]!)

@@ -163,7 +163,7 @@ t.test('a dead route or an unused certificate is an error, and the exit code is 
       'PORTICO_TLS_KEY_MISMATCH',
     ],
     'a guard': [
-      printIngress({ annotation: 'nginx.ingress.kubernetes.io/auth-url: "http://auth.test"' }),
+      printIngress({ annotation: 'nginx.ingress.kubernetes.io/enable-modsecurity: "true"' }),
       'PORTICO_ANN_GUARD_UNSUPPORTED',
     ],
   }
@@ -215,17 +215,16 @@ t.test('a code that does not exist, or is one of settings, cannot be ignored', a
 
 t.test('a guard is reported with its position, and with the setting that lets it pass', async (t) => {
   const folder = t.testdir({
-    'app.yaml':
-      printIngress({ annotation: 'nginx.ingress.kubernetes.io/whitelist-source-range: 10.0.0.0/8' }) + SERVICE,
+    'app.yaml': printIngress({ annotation: 'nginx.ingress.kubernetes.io/enable-modsecurity: "true"' }) + SERVICE,
   })
   const { stdout } = await runPortico(['check', '-f', '.'], { cwd: folder })
-  t.match(stdout, /^app\.yaml:3:37 {2}error .*annotation "nginx.ingress.kubernetes.io\/whitelist-source-range"/)
+  t.match(stdout, /^app\.yaml:3:37 {2}error .*annotation "nginx.ingress.kubernetes.io\/enable-modsecurity"/)
   t.match(stdout, 'unsupportedGuards: serve')
   const served = await runPortico(['check', '-f', '.', '--unsupported-guards', 'serve'], { cwd: folder })
   t.match(served.stdout, / {2}warning {2}PORTICO_ANN_GUARD_UNSUPPORTED[\s\S]*everything passes unguarded/)
   t.equal(served.status, 0)
   const explained = await runPortico(['explain', 'http://a.test/x', '-f', '.'], { cwd: folder })
-  t.match(explained.stdout, /answer {2}503 PORTICO_GW_GUARD_UNSUPPORTED: "nginx.*whitelist-source-range" is a guard/)
+  t.match(explained.stdout, /answer {2}503 PORTICO_GW_GUARD_UNSUPPORTED: "nginx.*enable-modsecurity" is a guard/)
   t.equal(explained.status, 1)
   const listed = await runPortico(['get', 'routes', '-f', '.', '-o', 'json'], { cwd: folder })
   t.match(JSON.parse(listed.stdout), [{ state: 'unavailable', reason: /^503: "nginx/, endpoints: [] }])

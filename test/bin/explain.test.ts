@@ -595,7 +595,7 @@ spec: {${rules('can.test')}}
 `
   const { status, stdout } = await runPortico(['explain', 'http://can.test/', '-f', '-'], { stdin })
   t.equal(status, 1)
-  const reason = 'not served: a canary is not supported: this Ingress serves nothing'
-  t.match(stdout, `not  default/share  ${reason}  <stdin>:8\n`)
-  t.match(stdout, `; Ingress default/share, which has this host, is ${reason} (<stdin>:8)\n`)
+  const reason = 'not served: no other Ingress has the host can.test: the canary serves nothing'
+  t.match(stdout, `not  default/share  ${reason}  <stdin>:9\n`)
+  t.match(stdout, `; Ingress default/share, which has this host, is ${reason} (<stdin>:9)\n`)
 })

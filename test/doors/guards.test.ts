@@ -18,7 +18,7 @@ spec: {rules: [{host: ${host}, http: {paths: [${items.join(', ')}]}}]}
 }
 
 const MANIFESTS = `${printIngress('open', 'gw.test', ['/'])}\
-${printIngress('zz-guarded', 'gw.test', ['/admin', '/re(/|$)(.*)'], 'nginx.ingress.kubernetes.io/auth-url: "http://auth.test"')}\
+${printIngress('zz-guarded', 'gw.test', ['/admin', '/re(/|$)(.*)'], 'nginx.ingress.kubernetes.io/enable-modsecurity: "true"')}\
 ${printIngress('to-service', 'gw.test', ['/plugged'], '', 'plugged')}\
 ${printIngress('of-host', 'mtls.test', ['/tls'], 'nginx.ingress.kubernetes.io/auth-tls-secret: default/ca')}\
 ${printIngress('beside', 'mtls.test', ['/'])}\

@@ -168,7 +168,7 @@ function makeCache(durations: readonly (readonly [number, number])[] = [[200, 10
       clientHostname: 'a.test',
       header: (field: string) => (field === 'authorization' ? name : undefined),
     } as Partial<FilterRequest> as FilterRequest
-    const found = cache.find(request, (): PendingAnswer => {
+    const found = cache.find(request, '/verify', (): PendingAnswer => {
       asked++
       return { answer: answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer), cancel: () => {} }
     })

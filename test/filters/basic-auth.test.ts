@@ -165,6 +165,31 @@ for (const workers of ['0', '1']) {
   })
 }
 
+t.test('each request of a connection is judged by its own credentials, and by the users of its time', async (t) => {
+  const ingress = printFiltered({ 'basic-auth-secret': 'users' })
+  const users = (auth: string) => ingress + printSecret('users', { auth })
+  const both = users(`alice:${SHA}\nbobby:${SHA}`)
+  const { running, requests } = await start(t, both)
+  const client = await connectRaw(running.http)
+  const send = async (user: string, password: string) => {
+    const head = `GET / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Basic ${encode(user, password)}\r\n\r\n`
+    const { status } = await client.send(head).response()
+    const { headers } = requests.at(-1)!
+    return status === 200 ? headers[headers.indexOf('X-Forwarded-User') + 1] : status
+  }
+  const wrong = ['secreT', 'Secret', 'secre', 'secrets', '']
+  for (const user of ['alice', 'bobby', 'alice', 'bobby']) {
+    t.same([await send(user, 'secret'), await send(user, 'secret')], [user, user])
+    for (const password of wrong) t.equal(await send(user, password), 401, `${user} ${password}`)
+    t.equal(await send(user, 'secret'), user, 'after a wrong password')
+  }
+  await running.change(users(`alice:${SHA}`))
+  t.same([await send('bobby', 'secret'), await send('alice', 'secret')], [401, 'alice'])
+  await running.change(users(`bobby:${SHA}`))
+  t.same([await send('alice', 'secret'), await send('bobby', 'secret')], [401, 'bobby'])
+  client.destroy()
+})
+
 t.test('a costly hash is asked once: for requests at the same time, for later ones, and over reloads', async (t) => {
   // Of "secret": each check takes half a second and more.
   const costly =

@@ -55,6 +55,17 @@ async function start(t: Test, annotations: object, flags: Readonly<Record<string
   }
 }
 
+t.test('a status of its own takes the place of 429 and 503', async (t) => {
+  for (const by of ['client', 'all']) {
+    const annotations = { 'concurrency-limit': '1', 'concurrency-limit-by': by, 'concurrency-limit-status': '520' }
+    const { hold, running } = await start(t, annotations)
+    await hold()
+    const client = await connectRaw(running.http)
+    const refusal = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    t.match([refusal.status, refusal.header('retry-after')], [520, '1'], by)
+  }
+})
+
 t.test('no more requests of a client are under way than the limit, and others have theirs', async (t) => {
   const { hold, held, ask, running } = await start(t, { 'concurrency-limit': '2' })
   const first = await hold()

@@ -263,6 +263,49 @@ t.test('a Service is asked for pages as ingress-nginx asks it, at every door', a
   }
 })
 
+t.test('with error-pages-status: page the client gets the whole answer of the Service', async (t) => {
+  const fields = 'X-Page: p\r\nServer: pages\r\nX-Request-Id: theirs\r\nCache-Control: no-cache\r\n'
+  const { service } = await startPages(t, {
+    404: page('200 OK', 'soft', fields),
+    410: page('302 Found', '', `Location: /home\r\n${fields}`),
+    500: page('503 Service Unavailable', 'sorry', `Retry-After: 9\r\n${fields}`),
+    502: page('204 No Content', ''),
+    503: page('304 Not Modified', ''),
+  })
+  const own = 'X-Mine: m\r\nWWW-Authenticate: Basic\r\nSet-Cookie: c=d\r\n'
+  const answers = Object.fromEntries(
+    ['404', '410', '500', '502', '503'].map((code) => [`/${code}`, answer(`${code} Own`, own, `own ${code}`)]),
+  )
+  const annotations = {
+    'error-pages': '4xx,5xx',
+    'error-pages-service': 'errors:pages',
+    'error-pages-status': 'page',
+    'response-headers-set': 'X-Filtered: f',
+  }
+  const doors = await startFiltered(t, annotations, '/', service, answers)
+  for (const door of doors.names) {
+    for (const method of ['GET', 'POST', 'HEAD']) {
+      const visit = (target: string) => ask(doors, door, { target, method, ...(method === 'POST' && { body: 'b' }) })
+      const soft = await visit('/404')
+      t.same([soft.status, soft.body], [200, method === 'HEAD' ? '' : 'soft'], `${method} ${door}`)
+      t.same(
+        ['x-page', 'set-cookie', 'server', 'x-mine', 'www-authenticate', 'x-filtered', 'content-length'].map(
+          soft.field,
+        ),
+        [['p'], ['a=b'], ['portico'], [], [], ['f'], ['4']],
+      )
+      t.equal(soft.field('x-request-id').length, 1)
+      t.notSame(soft.field('x-request-id'), ['theirs'])
+      t.match([(await visit('/410')).status, (await visit('/410')).field('location')], [302, ['/home']], door)
+      const sorry = await visit('/500')
+      t.match([sorry.status, sorry.field('retry-after')], [503, ['9']], door)
+      t.equal((await visit('/502')).status, 204, door)
+      const left = await visit('/503')
+      t.same([left.status, left.field('x-mine')], [503, ['m']], `${door}: an answer that says nothing`)
+    }
+  }
+})
+
 t.test('without a page in time the error goes out as it was', async (t) => {
   const { service } = await startPages(t, {
     404: page('500 Internal Server Error', 'broken'),
@@ -373,6 +416,8 @@ t.test('what cannot be used is refused, and errors pass as they are', (t) => {
     [{ 'error-pages': '404', 'error-pages-service': 'other/web' }, /names no Service/],
     [{ 'error-pages': '404', 'error-pages-service': 'web', 'error-pages-body': 'x' }, /has the page already/],
     [{ 'error-pages-service': 'web' }, /nothing without error-pages/],
+    [{ 'error-pages': '404', 'error-pages-body': 'x', 'error-pages-status': 'page' }, /without error-pages-service/],
+    [{ 'error-pages': '404', 'error-pages-service': 'web', 'error-pages-status': '200' }, /is neither/],
     [{ 'error-pages': '404', 'error-pages-body': 'x', 'error-pages-content-type': 'a\nb' }, /no media type/],
   ]
   for (const [annotations, message] of cases) {

@@ -98,6 +98,41 @@ t.test('variables stand in values, at every door', async (t) => {
   }
 })
 
+t.test('fields, cookies, parameters and groups of the path stand in values, at every door', async (t) => {
+  const annotations = {
+    'path-type': 'regex',
+    'request-headers-set': `X-A: <\${request.header.X-In}>\nX-B: <\${request.cookie.sid}>\nX-C: <\${request.parameter.a}>\nX-D: /\${match.1}/<\${match.2}\${match.9}>\nX-E: \${request.encoded-target}`,
+  }
+  const doors = await startFiltered(t, annotations, '/v([0-9]+)/(x)?', '', {}, 'ImplementationSpecific')
+  for (const door of doors.names) {
+    const { upstream } = await ask(doors, door, {
+      target: '/v12/y?b=1&a=%c3%a4%0a%26',
+      fields: [
+        ['x-in', 'a\tb\xe4'],
+        ['cookie', 'ssid=0; sid="1"'],
+      ],
+    })
+    t.same(
+      upstream.filter((line) => /^x-[a-e]:/.test(line)),
+      [
+        'x-a: <a%09b%E4>',
+        'x-b: <1>',
+        'x-c: <%C3%A4%0A%26>',
+        'x-d: /12/<>',
+        'x-e: %2Fv12%2Fy%3Fb%3D1%26a%3D%25c3%25a4%250a%2526',
+      ],
+      door,
+    )
+  }
+  const plain = await startFiltered(t, {
+    'request-headers-set': `X-A: <\${request.header.X-In}\${match.1}\${request.cookie.a}\${request.parameter.a}>`,
+  })
+  t.match(
+    (await ask(plain, 'lane', {})).upstream.filter((line) => line.startsWith('x-a')),
+    ['x-a: <>'],
+  )
+})
+
 t.test('whatever a variable stands for, its field stays in one line', async () => {
   const filter = findFilter('headers').create(
     {
@@ -126,6 +161,13 @@ t.test('a variable that does not exist is told, with what was meant, and every d
     ['$request_id', /nothing takes the place of \$request_id; write \$\{request\.id\}$/],
     ['$geoip_city', /nothing takes the place of \$geoip_city$/],
     [`\${nothing.alike.at.all}`, /there are client\.address, request\.authority, /],
+    ['$http_x_forwarded_host', /; write \$\{request\.header\.x-forwarded-host\}$/],
+    [`\${arg_a}`, /; did you mean \$\{request\.parameter\.a\}\?$/],
+    ['$cookie_sid', /; write \$\{request\.cookie\.sid\}$/],
+    [`\${match.0}`, /there is no variable \$\{match\.0\}/],
+    [`\${match.10}`, /there is no variable/],
+    [`\${request.header.}`, /there is no variable/],
+    [`\${request.header.a b}`, /there is no variable/],
     [`\${`, /"\$\{" has no end; /],
     [`\${request.id`, /"\$\{request\.id" has no end/],
   ] as const
@@ -136,8 +178,8 @@ t.test('a variable that does not exist is told, with what was meant, and every d
   }
   const { diagnostics } = translateFiltered({ 'respond-headers': `X-A: \${request.id}` })
   t.match(diagnostics, [{ message: /nothing takes the place of the variable \$\{request\.id\} here/ }])
-  const documented = [...readFileSync('docs/filters.md', 'utf8').matchAll(/^\| `(\$\{[a-z.-]+\})` \|/gm)]
-  t.equal(documented.length, 14)
+  const documented = [...readFileSync('docs/filters.md', 'utf8').matchAll(/^\| `(\$\{[a-zNAME1.-]+\})`.* \|/gm)]
+  t.equal(documented.length, 19)
   for (const [, variable] of documented) t.same(refuse(variable!).diagnostics, [], `${variable}`)
 })
 

@@ -20,7 +20,7 @@ function createLimit(first: Rate, processes = 1, ...others: readonly Rate[]) {
   const make = (...rates: readonly Rate[]) => {
     const limits = rates.map((rate) => ({ by: 'client', ...rate }))
     const filter = findFilter('rate-limit').create(
-      { limits, exempt: undefined, tellsAlways: false },
+      { limits, exempt: undefined, tellsAlways: false, status: undefined },
       {
         clock: time,
         processes,
@@ -333,5 +333,49 @@ t.test('a limit that cannot be used closes its routes', async (t) => {
     const { status, body, upstream } = await ask(doors, door, {})
     t.match({ status, upstream }, { status: 503, upstream: [] }, door)
     t.equal(JSON.parse(body).code, 'PORTICO_GW_GUARD_INVALID')
+  }
+})
+
+t.test('a status of its own takes the place of 429, at every door', async (t) => {
+  for (const status of [400, 413, 503, 599]) {
+    const doors = await startFiltered(t, {
+      'rate-limit': '1/h',
+      'rate-limit-by': 'header:X-Door',
+      'rate-limit-status': String(status),
+    })
+    for (const door of doors.names) {
+      const request = { fields: [['x-door', door]] as const }
+      t.equal((await ask(doors, door, request)).status, 200, door)
+      const refused = await ask(doors, door, request)
+      t.equal(refused.status, status, door)
+      t.match(JSON.parse(refused.body), { status, code: 'PORTICO_REQ_RATE_LIMITED' }, door)
+      t.match([refused.field('retry-after'), refused.field('ratelimit')], [[/^3[56]\d\d$/], [/;r=0;t=3/]], door)
+    }
+  }
+})
+
+t.test('a refusal keeps the connection, whatever its status', async (t) => {
+  const running = await runGateway(t, printFiltered({ 'rate-limit': '1/h', 'rate-limit-status': '400' }), {
+    endpoints: endpointsOf(await startEchoes(t, 'web')),
+  })
+  const client = await connectRaw(running.http)
+  for (const expected of [200, 400, 400]) {
+    const { status } = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    t.equal(status, expected)
+  }
+})
+
+t.test('a status of the limits that is none of an error closes the routes', async (t) => {
+  for (const [limit, value] of [
+    ['rate-limit', '1/s'],
+    ['concurrency-limit', '1'],
+  ] as const) {
+    for (const status of ['200', '399', '600', '4', 'x', '']) {
+      const { route, diagnostics } = translateFiltered({ [limit]: value, [`${limit}-status`]: status })
+      t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message: /no status of an error/ }], status)
+      t.match(route?.action, { type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID' }, status)
+    }
+    const { diagnostics } = translateFiltered({ [`${limit}-status`]: '503' })
+    t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message: /it says nothing without/ }])
   }
 })

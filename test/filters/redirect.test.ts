@@ -83,6 +83,78 @@ for (const [annotations, path, target, location, code = 302] of cases) {
   })
 }
 
+const urlCases: readonly (readonly [url: string, target: string, location: string | undefined, code?: number])[] = [
+  ['https://new.test/', '/a?b', 'https://new.test/'],
+  ['https://new.test', '/a?b', 'https://new.test'],
+  [`https://new.test\${request.target}`, '/x/../a?b', 'https://new.test/x/../a?b', 301],
+  [`https://new.test\${request.path}?\${request.query}`, '/x/../a?b', 'https://new.test/a?b', 308],
+  [`\${request.scheme}://\${request.host}:8443/x`, '/', `SCHEME://${HOST}:8443/x`, 307],
+  [`\${request.scheme}://www.\${request.authority}`, '/', undefined],
+  [`https://\${request.authority}/x`, '/', `https://${HOST}:81/x`, 303],
+  [`https://a.test/login?rd=\${request.encoded-target}`, '/a?b=c', 'https://a.test/login?rd=%2Fa%3Fb%3Dc', 300],
+  [`/new\${request.path}`, '//evil.test/', '/new//evil.test/', 304],
+  [`/?p=\${request.parameter.a}`, '/?a=%0d%0aSet-Cookie:%20x%3D1%26b', '/?p=%0D%0ASet-Cookie%3A%20x%3D1%26b', 305],
+  [`/?p=\${request.parameter.b}`, '/?a=1', '/?p=', 306],
+  ['/here', '/here', undefined],
+  [`\${request.scheme}://\${request.authority}/here`, '/here', undefined],
+]
+
+for (const [url, target, location, code = 302] of urlCases) {
+  t.test(`redirect-url ${url} sends ${target} to ${location ?? 'where it is'}`, async (t) => {
+    const doors = await startFiltered(t, {
+      'redirect-url': url,
+      ...(code !== 302 && { 'redirect-code': String(code) }),
+    })
+    for (const door of doors.names) {
+      const { status, field, upstream } = await ask(doors, door, { target, host: `${HOST}:81` })
+      if (location === undefined) {
+        t.equal(status, 200, door)
+        continue
+      }
+      const scheme = /TLS|HTTP\/2/.test(door) ? 'https' : 'http'
+      t.same([status, field('location')], [code, [location.replace('SCHEME', scheme)]], door)
+      t.same(upstream, [], 'no endpoint is asked')
+    }
+  })
+}
+
+t.test('no client decides upon the host of a redirect-url', async (t) => {
+  for (const url of [
+    `//\${request.path}`,
+    `/\${request.path}`,
+    `/\${request.query}`,
+    `\${request.path}`,
+    `\${request.query}`,
+    '//new.test/',
+    '/\\\\new.test/',
+    `https://\${request.path}`,
+    `https://\${request.query}/`,
+    `https://new.test\${request.query}`,
+    `https://new.test\${request.parameter.a}/`,
+    `https://new.test:\${request.query}`,
+    `https://\${request.header.x}/`,
+    `\${request.header.x}://new.test/`,
+    `https://user@new.test/`,
+    `https://\${request.authority}:8443/`,
+    'javascript:alert(1)',
+    'https://new.test:99999/',
+    'https://new.test/#a',
+    'https://new.test/a b',
+    'https://new.test/$request_uri',
+    `https://new.test/\${request.nothing}`,
+    `https://new.test/?\${request.path`,
+    `https://new.test/${`\${request.path}`.repeat(17)}`,
+    `https://new.test/${'a'.repeat(2_041)}`,
+    'https://new.test/\r\nSet-Cookie: a=b',
+  ]) {
+    const { route, diagnostics } = translateFiltered({ 'redirect-url': url })
+    t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', position: { line: 4 } }], url)
+    t.equal(route?.filters, undefined, url)
+  }
+  const { diagnostics } = translateFiltered({ 'redirect-url': 'https://new.test$request_uri' })
+  t.match(diagnostics, [{ message: /nothing takes the place of \$request_uri; write \$\{request\.target\}$/ }])
+})
+
 t.test('the port is the one that the client asked for, or that of the scheme', async (t) => {
   const HTTPS_PORT = 8443
   const rows: readonly (readonly [
@@ -170,6 +242,10 @@ t.test('what cannot be used is left out, and the route served', async (t) => {
     { 'redirect-host': 'new.test', 'redirect-www': 'to-apex' },
     { 'redirect-www': 'true' },
     { 'redirect-query': 'drop' },
+    { 'redirect-url': '/a', 'redirect-host': 'new.test' },
+    { 'redirect-url': '/a', 'app-root': '/b' },
+    { 'redirect-url': '/a', 'redirect-code': '309' },
+    { 'redirect-url': '/a', 'redirect-code': '299' },
     { 'redirect-query': 'no', 'redirect-host': 'new.test' },
     { 'app-root': '/' },
     { 'app-root': 'app' },
@@ -207,6 +283,9 @@ spec: {ports: [{port: 80}]}
   const endless = 'clients are redirected without end: '
   t.same(find({ 'redirect-prefix': '/a/b' }), [
     `${endless}http://a.test/a → http://a.test/a/b → http://a.test/a/b/b → …`,
+  ])
+  t.same(find({ 'redirect-url': `/a\${request.path}` }), [
+    `${endless}http://a.test/a → http://a.test/a/a → http://a.test/a/a/a → …`,
   ])
   t.same(find({ 'redirect-prefix': '/v1' }, '/', '*.a.test'), [
     `${endless}http://any.a.test/ → http://any.a.test/v1/ → http://any.a.test/v1/v1/ → …`,
@@ -295,6 +374,10 @@ const printed: readonly (readonly [annotations: Record<string, string>, text: st
   ],
   [{ 'app-root': '/app' }, '302 of / to /app'],
   [{ 'redirect-prefix': '/new' }, '302 to /new/…'],
+  [
+    { 'redirect-url': `https://a.test\${request.target}`, 'redirect-code': '301' },
+    `301 to https://a.test\${request.target}`,
+  ],
   [{ 'redirect-scheme': 'https', 'redirect-port': '8443' }, '302 to https://*:8443'],
   [{ 'redirect-host': 'a.test', 'redirect-path': '/b' }, '302 to *://a.test/b'],
 ]

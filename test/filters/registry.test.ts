@@ -135,6 +135,10 @@ const WORDS = [
     '404=pages/404.html, 5xx',
     '404=pages/404.html',
     'errors:8080',
+    'a.test b.test',
+    '/a /b; Secure',
+    `https://\${request.host}/\${request.path}`,
+    `\${`,
   ],
   ...['\r\n', '\u2028', '\ud800', 'ä', '💡', '__proto__', 'constructor', 'x'.repeat(3000), 'X-A: b\n'.repeat(50)],
 ]
@@ -178,6 +182,7 @@ const REQUEST: FilterRequest = {
   header: () => undefined,
   parameter: () => undefined,
   notes: new Notes(),
+  connectionNotes: new Notes(),
   holdToEnd: (lease) => lease.release(),
   ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }

@@ -55,6 +55,55 @@ for (const [annotations, path, targets] of cases) {
   })
 }
 
+const targetCases: readonly (readonly [
+  target: string,
+  path: string,
+  targets: Readonly<Record<string, string | number>>,
+])[] = [
+  [
+    '/$2',
+    '/api(/|$)(.*)',
+    { '/api': '/', '/api/': '/', '/api/x?y=1': '/x?y=1', '/api//x': '/x', '/api/a%2Fb': '/a%2Fb', '/%61pi/x': '/x' },
+  ],
+  ['/', '/something', { '/something/x?y': '/?y', '/something': '/' }],
+  ['$1/v2', '/(?:api)?(/[a-z]+)?', { '/api/shop/x': '/shop/v2', '/9': '/v2' }],
+  ['/$1/$2/$3/$9', '/(a)|/(b)', { '/a': '/a///', '/b': '//b//' }],
+  ['/$10', '/(a)', { '/a': '/a0' }],
+  ['/$1?', '/(.*)', { '/a?b=c': '/a' }],
+  ['/$1?', '/(?i)API/(.*)', { '/api/x?y': '/x' }],
+  // What a group finds leads nowhere else.
+  ['/public/$1', '/v1(.*)', { '/v1../admin': 400, '/v1..': 400, '/v1%2e%2e/admin': 400, '/v1.x': '/public/.x' }],
+  ['/$1/$2', '/([.]*)x(.*)', { '/..x/admin': 400, '/.x': 400 }],
+  ['$1', '/(a*)', { '/a': 400, '/': 400 }],
+]
+
+for (const [target, path, targets] of targetCases) {
+  t.test(`rewrite-target ${target} of ${path}`, async (t) => {
+    const annotations = { 'path-type': 'regex', 'rewrite-target': target }
+    const doors = await startFiltered(t, annotations, path, '', {}, 'ImplementationSpecific')
+    for (const door of doors.names) {
+      for (const [asked, expected] of Object.entries(targets)) {
+        const { status, upstream } = await ask(doors, door, { target: asked })
+        if (typeof expected === 'number') t.match({ status, upstream }, { status: expected, upstream: [] }, door)
+        else t.equal(upstream[0], `GET ${expected} HTTP/1.1`, `${door} ${asked}`)
+      }
+    }
+  })
+}
+
+t.test('a rewrite-target of a path without an expression is the whole path, and groups are empty', async (t) => {
+  for (const [target, expected] of [
+    ['/all', '/all?c=d'],
+    ['/all?', '/all'],
+    ['/x$1', '/x?c=d'],
+  ] as const) {
+    const doors = await startFiltered(t, { 'rewrite-target': target }, '/api')
+    for (const door of doors.names) {
+      t.equal((await ask(doors, door, { target: '/api/b?c=d' })).upstream[0], `GET ${expected} HTTP/1.1`, door)
+    }
+  }
+})
+
 t.test('a rewrite-prefix makes no dot segment of what an expression leaves of an element', async (t) => {
   const annotations = { 'path-type': 'regex', 'rewrite-prefix': '/public/' }
   const doors = await startFiltered(t, annotations, '/v[0-9]+', '', {}, 'ImplementationSpecific')
@@ -93,6 +142,17 @@ t.test('what cannot be used is left out', async (t) => {
     { 'rewrite-replacement': '/a' },
     { 'rewrite-path': '/a', 'rewrite-prefix': '/b' },
     { 'rewrite-path': '/a b' },
+    { 'rewrite-target': 'a' },
+    { 'rewrite-target': '/$0' },
+    { 'rewrite-target': '/$x' },
+    { 'rewrite-target': '/a b' },
+    { 'rewrite-target': '/a\r\nX: y' },
+    { 'rewrite-target': '/a/../b' },
+    { 'rewrite-target': '/%zz' },
+    { 'rewrite-target': '/?a=$1' },
+    { 'rewrite-target': `/${'a'.repeat(1_001)}` },
+    { 'rewrite-target': '/a', 'rewrite-path': '/b' },
+    { 'rewrite-target': '/a', 'rewrite-regex': 'a', 'rewrite-replacement': 'b' },
     { 'rewrite-host': 'a/b' },
   ]) {
     const doors = await startFiltered(t, annotations)

@@ -12,10 +12,21 @@ export type SocketQueues = Readonly<{
 }>
 
 export function readQueues(port: number, otherPort: number): SocketQueues | undefined {
-  return findQueues(readTable(), port, otherPort)
+  return findQueues(readTable(0), port, otherPort)
 }
 
-const readTable = () => readFileSync('/proc/self/net/tcp', 'latin1')
+let table = ''
+let readAt = Number.NEGATIVE_INFINITY
+
+/** A table of at most `age` milliseconds ago: to print it takes the kernel milliseconds, and many wait at a time. */
+function readTable(age: number): string {
+  const now = performance.now()
+  if (now - readAt >= age) {
+    table = readFileSync('/proc/self/net/tcp', 'latin1')
+    readAt = now
+  }
+  return table
+}
 
 function findQueues(table: string, port: number, otherPort: number): SocketQueues | undefined {
   const print = (number: number) => `0100007F:${number.toString(16).toUpperCase().padStart(4, '0')}`
@@ -36,38 +47,30 @@ subscribe('net.server.socket', (message) => {
 /** Milliseconds between two looks at a connection. */
 const LOOK_MS = 50
 
-let sample = ''
-let sampledAt = Number.NEGATIVE_INFINITY
-
-/** A table of at most `age` milliseconds ago: to print it takes the kernel milliseconds, and many wait at a time. */
-function sampleTable(age: number): string {
-  const now = performance.now()
-  if (now - sampledAt >= age) {
-    sample = readTable()
-    sampledAt = now
-  }
-  return sample
-}
+/** Bytes that each `write` of `fill` sends at least. */
+const PIECE = 32_768
 
 /**
- * Has `write` send on and on until the other end reads no more, while the kernel there has still taken all: an end that the
- * client sends now arrives.
+ * Has `write` send 32 KiB on and on until the other end reads no more, while the kernel there has still taken all: an end that the
+ * client sends now arrives. It stops, too, where the other end closes the connection.
  */
 export async function fill(port: number, clientPort: number, write: () => Promise<unknown>): Promise<void> {
-  const countUnread = (age: number) => findQueues(sampleTable(age), port, clientPort)?.unread ?? 0
   const countRead = () => accepted.get(clientPort)?.bytesRead ?? 0
   for (let standing = 0; standing < 4; ) {
     const read = countRead()
     // The other end has room for one more.
     await write()
     await nextTurn()
-    // The kernel's table is long, and not needed to know that what was sent is read.
-    if (countRead() !== read) continue
-    for (let before = countUnread(0); before > 0 && standing < 4; ) {
-      await sleep(LOOK_MS)
-      const now = countUnread(LOOK_MS / 2)
+    // The kernel's table is long, and not needed to know that what was sent is read. A reader that falls behind would leave bytes
+    // at the client, and an end that is sent behind them does not arrive.
+    if (countRead() - read >= PIECE) continue
+    for (let before = -1; standing < 4; ) {
+      const now = findQueues(readTable(before < 0 ? 0 : LOOK_MS / 2), port, clientPort)?.unread
+      if (now === undefined) return
+      if (now === 0) break
       standing = now === before ? standing + 1 : 0
       before = now
+      await sleep(LOOK_MS)
     }
   }
 }

@@ -252,7 +252,7 @@ t.test('endpoints that are not in good health say why, and are not among those o
 t.test('an endpoint that the settings deny is listed as such, and not among those of its Service', async (t) => {
   const denied = {
     ...upstream('old', [endpoint('127.0.0.1', { source: 'ExternalName' })]),
-    denied: 'externalName "127.0.0.1" is a loopback address',
+    denied: 'externalName "127.0.0.1" is a loopback address: not allowed',
   }
   const upstreams = new Map([[denied.key, denied]])
   t.match(endpointsView({ ...model, upstreams }, locate), [

@@ -31,6 +31,7 @@ t.test('SL-32 the limit of a route goes before that of all, and is told', async 
   const manifests = [
     printIngress('small', { ...small, 'portico.dev/auth-url': 'http://127.0.0.1:1/' }, 'web'),
     printIngress('open', { 'portico.dev/body-limit': '1Ki' }, 'web'),
+    printIngress('free', { 'portico.dev/body-limit': 'unlimited' }, 'web'),
     printIngress('usual', {}, 'web'),
     printIngress('service', {}, 'limited'),
     printIngress('both', { 'portico.dev/body-limit': '12' }, 'limited'),
@@ -69,6 +70,7 @@ spec: {ports: [{port: 80}]}
       }
     }
     for (const [host, bytes] of [
+      ['free', 2_000],
       ['open', 1024],
       ['usual', 10],
     ] as const) {

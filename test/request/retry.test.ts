@@ -273,6 +273,83 @@ t.test('without a limit of their own, tries are not repeated when time is over',
   t.equal(slow.heads, 1)
 })
 
+t.test('a malformed answer, or one with too large a head, is asked for again where the policy says so', async (t) => {
+  const answers = [
+    'HTP/1.1 200 OK\r\n\r\n',
+    `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(70_000)}\r\n\r\n`,
+    'HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n',
+  ]
+  for (const answer of answers) {
+    for (const [method, conditions, status, tries] of [
+      ['GET', ['bad-answer'], 200, 2],
+      ['PUT', ['reset', 'bad-answer'], 200, 2],
+      ['POST', ['bad-answer'], 502, 1],
+      ['GET', ['connect-failure', 'reset', 'timeout', '5xx'], 502, 1],
+    ] as const) {
+      const upstream = await startRawUpstream(async (connection) => {
+        await connection.head()
+        connection.send(upstream.connections.length === 1 ? answer : OK)
+      })
+      t.teardown(() => upstream.close())
+      const server = await startProxy(t, [upstream.port], {
+        settings: { 'upstream.retry.conditions': [...conditions] },
+      })
+      const label = `${method} ${conditions} ${answer.slice(0, 30)}`
+      t.equal((await requestRaw(server.port, request(method, method === 'GET' ? '' : 'abc'))).status, status, label)
+      const record = await server.record()
+      t.equal(record.tries, tries, label)
+      if (tries === 2) t.same(record.retries, [{ reason: 'bad-answer', result: 'answered' }])
+      else t.equal(record.error, 'PORTICO_UP_BAD_RESPONSE')
+      checkIdle(t, server)
+    }
+  }
+})
+
+t.test('tries: 0 asks each endpoint once', async (t) => {
+  for (const count of [1, 3, 6]) {
+    const upstreams = await Promise.all(Array.from({ length: count }, () => startFaultyUpstream(t, () => 'reset')))
+    const server = await startProxy(
+      t,
+      upstreams.map(({ port }) => port),
+      { settings: { 'upstream.tries': 0, 'upstream.retry.backoff': 1 } },
+    )
+    t.equal((await requestRaw(server.port, GET)).status, 502)
+    t.same(
+      upstreams.map(({ heads }) => heads),
+      Array(count).fill(1),
+    )
+    t.equal((await server.record()).tries, count)
+    checkIdle(t, server)
+  }
+})
+
+t.test('no try begins after the time within which tries may begin, and one that has begun goes on', async (t) => {
+  const upstream = await startFaultyUpstream(t, async (_request, index) => {
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    return index < 5 ? 503 : 'ok'
+  })
+  const settings = { 'upstream.tries': 10, 'upstream.retry.conditions': ['503'], 'upstream.retry.backoff': 1 }
+  const server = await startProxy(t, [upstream.port], { settings: { ...settings, 'upstream.retry.within': 200 } })
+  t.equal((await requestRaw(server.port, GET)).status, 503)
+  t.equal(upstream.heads, 2, 'the second try began after 150 ms and was answered after 300')
+  const free = await startProxy(t, [upstream.port], { settings })
+  t.equal((await requestRaw(free.port, GET)).status, 200)
+  checkIdle(t, server)
+})
+
+t.test('the time within which tries may begin counts from when all of the request has come', async (t) => {
+  const upstream = await startFaultyUpstream(t, inTurn(503))
+  const server = await startProxy(t, [upstream.port], {
+    settings: { 'upstream.retry.conditions': ['503'], 'upstream.retry.within': 200, 'upstream.retry.backoff': 1 },
+  })
+  const client = await connectRaw(server.port)
+  t.teardown(() => client.destroy())
+  client.send('PUT / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 6\r\n\r\nabc')
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  t.equal((await client.send('def').response()).status, 200)
+  t.equal(upstream.heads, 2)
+})
+
 t.test('all tries together have a limit', async (t) => {
   const slow = await startFaultyUpstream(t, () => 'hang')
   const settings = {

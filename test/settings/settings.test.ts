@@ -14,6 +14,7 @@ import {
   SETTING_LIST,
   type SettingsInput,
 } from '../../lib/settings/resolve.ts'
+import { SERVICE_SETTINGS_BY_NAME } from '../../lib/settings/service.ts'
 import { describeOptions } from '../../lib/translate/route-policy/policy-schema.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 
@@ -475,6 +476,15 @@ t.test('durations print in the form in which they are read', async (t) => {
   t.same([0, 500, 1_500, 90_000, 3_600_000].map(printDuration), ['0', '500ms', '1s500ms', '1m30s', '1h'])
 })
 
+t.test('a size that may be unlimited is written and read so, in whatever form it comes', async (t) => {
+  const most = Number.MAX_SAFE_INTEGER
+  t.equal(resolve(t, { yaml: 'upstream: {bodyLimit: unlimited}\n' }).settings.upstream.bodyLimit, most)
+  t.equal(resolve(t, { flags: { 'upstream.bodyLimit': 'unlimited' } }).settings.upstream.bodyLimit, most)
+  t.equal(SERVICE_SETTINGS_BY_NAME.get('bodyLimit')?.write(most), 'unlimited')
+  t.equal(SERVICE_SETTINGS_BY_NAME.get('bodyLimit')?.write(1024), '1Ki')
+  t.match(resolve(t, { yaml: 'limits: {bodyBytes: unlimited}\n' }).lines, [/"unlimited" is not a size/])
+})
+
 t.test('services: settings of single Services, as they stand under upstream', async (t) => {
   const { settings, diagnostics } = resolve(t, {
     yaml: 'services:\n  default/web: {tries: 3, maxConnections: 5}\n  default/api: {verifyTls: false}\n',
@@ -488,11 +498,11 @@ t.test('services: settings of single Services, as they stand under upstream', as
 })
 
 t.test('services: what cannot be used is reported where it stands', async (t) => {
-  const yaml = 'services:\n  web: {tries: 3}\n  default/web:\n    triess: 1\n    tries: 99\n    maxQueue: many\n'
+  const yaml = 'services:\n  web: {tries: 3}\n  default/web:\n    triess: 1\n    tries: 999\n    maxQueue: many\n'
   t.same(resolve(t, { yaml }).lines, [
     '4:8 PORTICO_SET_FIELD_VALUE services.web: "web" names no Service | write namespace/name',
     '6:13 PORTICO_SET_FIELD_VALUE services[default/web].triess: unknown setting "triess" | did you mean "tries"?',
-    '7:12 PORTICO_SET_FIELD_VALUE services[default/web].tries: 99 is out of range | allowed: 1 to 10',
+    '7:12 PORTICO_SET_FIELD_VALUE services[default/web].tries: 999 is out of range | allowed: 0 to 100',
     '8:15 PORTICO_SET_FIELD_VALUE services[default/web].maxQueue: "many" is not a whole number | write digits alone, without quotes',
   ])
   t.match(resolve(t, { flags: { services: 'default/web=3' } }).lines, [/must be a mapping of Services to settings/])
@@ -507,15 +517,36 @@ t.test('statuses: ranges of status codes', async (t) => {
 })
 
 t.test('strings of a certain form: what has another one is reported', async (t) => {
-  for (const by of ['client-ip', 'uri', 'path', 'header:X-User', 'cookie:sid', 'query:tenant']) {
+  for (const by of [
+    'client-ip',
+    'host',
+    'uri',
+    'path',
+    'header:X-User',
+    'cookie:sid',
+    'query:tenant',
+    'host+path+header:X',
+  ]) {
     const { settings, lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
     t.same(lines, [])
     t.equal(settings.upstream.hash.by, by)
   }
-  for (const by of ['ip', 'header', 'header:', 'header:a b', 'cookie:a;b', 'uri:x', '']) {
+  for (const by of [
+    'ip',
+    'header',
+    'header:',
+    'header:a b',
+    'cookie:a;b',
+    'uri:x',
+    '',
+    'host+',
+    '+host',
+    'host,path',
+    'host+ip',
+  ]) {
     const { lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
     t.match(lines, [
-      /upstream\.hash\.by: .* cannot stand here \| write client-ip, uri, path, header:NAME, cookie:NAME or query:NAME/,
+      /upstream\.hash\.by: .* cannot stand here \| write client-ip, host, uri, path, header:NAME, cookie:NAME or query:NAME; of several of them host\+path/,
     ])
   }
   const { lines } = resolve(t, { flags: { 'upstream.affinity.cookie.path': 'shop' } })

@@ -58,7 +58,12 @@ const faults: readonly (readonly [annotations: Annotations, at: string, message:
   [{ 'decompress-limit': '1Ki' }, 'decompress-limit', 'nothing without decompress', 'add portico.dev/decompress'],
   [{ 'rate-limit-burst': '5' }, 'rate-limit-burst', 'nothing without rate-limit', 'answer 503'],
   [{ 'auth-timeout': '5s' }, 'auth-timeout', 'nothing without auth-url', 'answer 503'],
-  [{ 'auth-url': 'http://a.test/?h=$host' }, 'auth-url', 'a variable stands in it', 'X-Forwarded-Host'],
+  [
+    { 'auth-url': 'http://a.test/?h=$host' },
+    'auth-url',
+    `nothing takes the place of $host; write \${request.host}`,
+    'other variables stand behind it; until',
+  ],
   [
     { 'response-headers-set': 'Content-Length: 1' },
     'response-headers-set',

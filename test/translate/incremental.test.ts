@@ -85,6 +85,19 @@ function printIngress(number: number, seed: number): string {
       6,
     ),
     pick(['', '', 'portico.dev/respond-body-from: c0/a', 'portico.dev/respond-body-from: c1/a'], seed, 7),
+    pick(
+      [
+        '',
+        '',
+        'nginx.ingress.kubernetes.io/load-balance: ewma',
+        'nginx.ingress.kubernetes.io/affinity: cookie',
+        'nginx.ingress.kubernetes.io/upstream-hash-by: $uri, nginx.ingress.kubernetes.io/load-balance: ewma',
+        'nginx.ingress.kubernetes.io/backend-protocol: HTTPS, nginx.ingress.kubernetes.io/proxy-ssl-secret: x/t0',
+        'nginx.ingress.kubernetes.io/backend-protocol: HTTPS, nginx.ingress.kubernetes.io/proxy-ssl-secret: t1',
+      ],
+      seed,
+      8,
+    ),
   ])}spec:
 ${pick(['', '', '  ingressClassName: portico\n', '  ingressClassName: other\n'], seed, 3)}${pick(['', `  defaultBackend: ${backend(2)}\n`], seed, 4)}${pick(
   [
@@ -136,7 +149,12 @@ function printService(number: number, seed: number): string {
     seed,
     7,
   )
-  return `${printMeta('Service', `s${number}`, seed, [endpoints, filters, pick(['', '', '', 'konghq.com/plugins: key-auth', 'konghq.com/path: /x'], seed, 6)])}spec: {${spec}}\n`
+  const tls = pick(
+    ['', '', '', 'portico.dev/protocol: https, portico.dev/tls-secret: t0', 'portico.dev/protocol: http'],
+    seed,
+    8,
+  )
+  return `${printMeta('Service', `s${number}`, seed, [endpoints, filters, tls, pick(['', '', '', 'konghq.com/plugins: key-auth', 'konghq.com/path: /x'], seed, 6)])}spec: {${spec}}\n`
 }
 
 function printSlice(number: number, seed: number): string {
@@ -204,6 +222,7 @@ function printPolicy(number: number, seed: number): string {
       'matchMethods: [POST], priority: 3, balancer: random',
       'matchClientAddresses: x',
       'split: {s0: 1, s1: 2}, timeoutsRequest: 5s',
+      'protocol: https, tlsSecret: t1',
     ],
     seed,
     4,
@@ -233,13 +252,14 @@ const SETTINGS: readonly Settings[] = [
   makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),
   makeSettings({ 'loadBalancers.pool': ['127.0.1.1-127.0.1.2'], 'nodePorts.range': '30000-30003' }),
   makeSettings({ 'paths.mergeSlashes': 'never' }),
+  makeSettings({ 'upstream.protocol': 'https', 'upstream.tlsSecret': 't0' }),
   makeSettings({ 'paths.encodedSlash': 'reject', 'http.paths.encodedSlash': 'decode', 'https.enabled': false }),
 ]
 
 /** What a configuration comes to, in words, diagnostics included. */
 function describe(model: Model, { locate }: ResourceSet, diagnostics: DiagnosticList): string {
-  const upstreams = [...model.upstreams].map(([name, { endpoints, protocol, denied }]) =>
-    JSON.stringify([name, protocol, denied, endpoints]),
+  const upstreams = [...model.upstreams].map(([name, { endpoints, protocol, tls, denied, policy }]) =>
+    JSON.stringify([name, protocol, tls, denied, policy, endpoints]),
   )
   const listeners = model.listeners.map((listener) => JSON.stringify(listener))
   const services = model.services.map((service) => JSON.stringify(service))

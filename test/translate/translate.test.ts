@@ -163,7 +163,7 @@ ${settings}`
     return translateText(text).model.upstreams.get('default/out:80')?.denied
   }
   const gateway = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
-  t.equal(denied('', ''), 'externalName "localhost" is a loopback address')
+  t.equal(denied('', ''), 'externalName "localhost" is a loopback address: not allowed')
   t.equal(denied(`${gateway}externalNames: {allowPrivate: true}`, ''), undefined)
   t.equal(denied('', 'portico.dev/endpoints: "127.0.0.1:1"'), undefined)
 })

@@ -46,7 +46,7 @@ export function listChecks(
     case 'http': {
       const tls: ProbeTls | undefined =
         upstream.protocol === 'https'
-          ? { serverName: sni || nameOf(upstream, endpoint), verify: verifyTls, caFile }
+          ? { serverName: sni || nameOf(upstream, endpoint), verify: verifyTls, caFile, secret: upstream.tls }
           : undefined
       const isOwn = hostPolicy === 'client' || hostPolicy === 'endpoint'
       const own = printEndpointAddress(endpoint.name ?? host, place.port)
@@ -71,13 +71,14 @@ function checkOfPod(address: string, given: EndpointProbe): Check {
   const place = { address: host === '' ? address : host, port }
   if (type === 'tcp') return makeCheck({ ...place, type }, limits)
   if (type === 'grpc') return makeCheck({ ...place, type, service }, limits)
-  const tls = scheme === 'HTTPS' ? { serverName: '', verify: false, caFile: '' } : undefined
+  const tls = scheme === 'HTTPS' ? { serverName: '', verify: false, caFile: '', secret: undefined } : undefined
   const probe: Probe = { ...place, type, path, headers, tls, statuses: READY_STATUSES, followsRedirects: true }
   return makeCheck(probe, limits)
 }
 
 function makeCheck(probe: Probe, limits: Omit<Check, 'key' | 'probe'>): Check {
-  return Object.freeze({ key: JSON.stringify([probe, limits]), probe: Object.freeze(probe), ...limits })
+  const key = JSON.stringify([probe, limits], (name, value) => (name === 'secret' ? value?.digest : value))
+  return Object.freeze({ key, probe: Object.freeze(probe), ...limits })
 }
 
 /** The name that requests verify the endpoint under (upstream/choice/registry). */

@@ -13,9 +13,9 @@ const MAX_BODY_BYTES = 10_240
 const MAX_HEAD_BYTES = 16_384
 const authorities = new Authorities()
 
-/** Forgets the authorities of all other files, each of which costs memory. */
-export function retainAuthorities(files: ReadonlySet<string>): void {
-  authorities.retain(files)
+/** Forgets the authorities of all other files, and Secrets with other digests, each of which costs memory. */
+export function retainAuthorities(files: ReadonlySet<string>, secrets: ReadonlySet<string>): void {
+  authorities.retain(files, secrets)
 }
 
 /** Rejects with Node's error, or the reason of `signal`. */
@@ -53,7 +53,7 @@ type Answer = Readonly<{ status: number; location: string | undefined }>
 
 function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer> {
   const isSecure = target.protocol === 'https:'
-  const tls = probe.tls ?? { serverName: '', verify: false, caFile: '' }
+  const tls = probe.tls ?? { serverName: '', verify: false, caFile: '', secret: undefined }
   authorities.look(tls.caFile)
   return new Promise((resolve, reject) => {
     const options = {
@@ -68,7 +68,7 @@ function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer
       ...(isSecure && {
         servername: tls.serverName,
         rejectUnauthorized: tls.verify,
-        secureContext: authorities.context(tls.caFile),
+        secureContext: authorities.context(tls.caFile, tls.secret),
       }),
     } as const
     const request = (isSecure ? requestHttps : requestHttp)(options, (response) => {

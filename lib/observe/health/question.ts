@@ -1,5 +1,6 @@
 /** What is asked of an endpoint's health, and what came of it. */
 import type { StatusRange } from '../../base/status-ranges.ts'
+import type { EndpointTls } from '../../model/upstream.ts'
 
 /** How TLS is spoken where a probe speaks it. */
 export type ProbeTls = Readonly<{
@@ -8,6 +9,8 @@ export type ProbeTls = Readonly<{
   verify: boolean
   /** Beside the authorities of the system; `''` is none. */
   caFile: string
+  /** What a Secret has for the endpoint. */
+  secret: EndpointTls | undefined
 }>
 
 type Place = Readonly<{ address: string; port: number }>

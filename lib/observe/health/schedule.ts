@@ -5,7 +5,7 @@ import { Turns } from '../../base/turns.ts'
 import type { Check } from './check.ts'
 import { retainAuthorities } from './http-probe.ts'
 import { runProbe } from './probe.ts'
-import type { ProbeResult } from './question.ts'
+import type { ProbeResult, ProbeTls } from './question.ts'
 
 /** The endpoints that a check concerns. */
 export type CheckListener = {
@@ -68,7 +68,7 @@ export class CheckSchedule {
     if (running.listeners.size > 0) return
     running.stop()
     this.#checks.delete(running.check.key)
-    if (findCaFile(running.check) === '' || this.#isSweeping) return
+    if (findTls(running.check) === undefined || this.#isSweeping) return
     this.#isSweeping = true
     // Once for all checks that leave together, and after those that join in their place.
     setImmediate(() => this.#sweep())
@@ -76,7 +76,11 @@ export class CheckSchedule {
 
   #sweep(): void {
     this.#isSweeping = false
-    retainAuthorities(new Set([...this.#checks.values()].map(({ check }) => findCaFile(check))))
+    const used = [...this.#checks.values()].flatMap(({ check }) => findTls(check) ?? [])
+    retainAuthorities(
+      new Set(used.map(({ caFile }) => caFile)),
+      new Set(used.flatMap(({ secret }) => secret?.digest ?? [])),
+    )
   }
 
   close(): void {
@@ -100,8 +104,10 @@ export class CheckSchedule {
   }
 }
 
-function findCaFile({ probe }: Check): string {
-  return (probe.type === 'http' && probe.tls?.caFile) || ''
+/** Undefined: it is a check without TLS, or one for which nothing is kept. */
+function findTls({ probe }: Check): ProbeTls | undefined {
+  const tls = probe.type === 'http' ? probe.tls : undefined
+  return tls?.caFile || tls?.secret ? tls : undefined
 }
 
 /** One check while it is made. */

@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { addOutcome, type DiagnosticList, type DiagnosticNote } from '../../base/diagnostics.ts'
 import { isClosedBy } from '../../base/errors.ts'
-import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { printName } from '../../base/resource-name.ts'
 import { listAnswering } from '../../filters/registry.ts'
@@ -13,7 +12,6 @@ import {
   type IngressServiceBackend,
   printResource,
   type Service,
-  type ServicePort,
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { FilterConfig } from '../../model/filter.ts'
@@ -28,10 +26,11 @@ import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { Memo } from '../reuse.ts'
 import type { PolicyAttachments } from '../route-policy/attachment.ts'
-import { adviseEndpoints, DENIAL_HELP, printPorts } from '../service/endpoint-override.ts'
+import { adviseEndpoints, DENIAL_HELP } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
+import { findPort, type PortProblem } from './backend-port.ts'
 import type { ContentFinder } from './content.ts'
 import { findBrokenGuard, readMentions, resolveFilters } from './filters.ts'
 import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
@@ -75,12 +74,6 @@ export type BackendProblem = Readonly<{
   notes: readonly DiagnosticNote[]
   /** Set if the fault is the Service's and not the reference's. */
   service?: Service
-}>
-
-type PortProblem = Readonly<{
-  code: 'PORTICO_REF_PORT_NOT_FOUND' | 'PORTICO_REF_PORT_PROTOCOL'
-  message: string
-  help: string
 }>
 
 export function createReference(namespace: string, backend: IngressBackend): Reference {
@@ -211,6 +204,8 @@ export class BackendResolver {
         if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
         const target = upstreams.get(port)
         const { denied } = target.upstream
+        // What is wrong with a Secret is said of the Service.
+        if (target.tls !== undefined && denied !== undefined) return unavailable(text, denied, undefined)
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
@@ -363,63 +358,10 @@ function describePortProblem(service: Service, backend: IngressServiceBackend, p
 function describeDenial(service: Service, denied: string): BackendProblem {
   return {
     code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
-    message: `${denied}: not allowed`,
+    message: denied,
     field: ['service', 'name'],
     help: DENIAL_HELP,
     notes: [],
     service,
   }
-}
-
-/** The port that a backend names (S13), or the problem with it. For an ExternalName it may be any number (S33). */
-function findPort(service: Service, backend: IngressServiceBackend): ServicePort | PortProblem {
-  const wanted = backend.port
-  const matching = service.ports.filter((port) =>
-    'name' in wanted ? port.name === wanted.name : port.port === wanted.number,
-  )
-  const tcp = matching.find((port) => port.protocol === 'TCP')
-  if (tcp !== undefined) return tcp
-  const shown = 'name' in wanted ? `"${wanted.name}"` : String(wanted.number)
-  if (matching[0] !== undefined) {
-    return {
-      code: 'PORTICO_REF_PORT_PROTOCOL',
-      message: `port ${shown} of service "${service.meta.name}" is ${matching[0].protocol}, not TCP`,
-      help: 'name a TCP port',
-    }
-  }
-  if (service.type === 'ExternalName' && 'number' in wanted) {
-    return {
-      name: '',
-      protocol: 'TCP',
-      port: wanted.number,
-      targetPort: wanted.number,
-      nodePort: undefined,
-      appProtocol: undefined,
-      index: 0,
-    }
-  }
-  return {
-    code: 'PORTICO_REF_PORT_NOT_FOUND',
-    message: `service "${service.meta.name}" has no port ${shown}`,
-    help: advisePort(service, backend),
-  }
-}
-
-/** Advice for a number that is only a targetPort or nodePort, a number written as a name, or a misspelt name (S13). */
-function advisePort(service: Service, backend: IngressServiceBackend): string {
-  const wanted = 'name' in backend.port ? backend.port.name : backend.port.number
-  const number = service.ports.find((port) => String(port.port) === String(wanted))
-  if (number) return `write number: ${wanted}, a name is the name of a Service port`
-  const target = service.ports.find((port) => port.targetPort === wanted)
-  if (target) return `${wanted} is the targetPort of port ${target.port}: write number: ${target.port}`
-  const node = service.ports.find((port) => port.nodePort === wanted)
-  if (node) return `${wanted} is the nodePort of port ${node.port}: write number: ${node.port}`
-  const nearest = findNearest(
-    String(wanted),
-    service.ports.map((port) => port.name).filter((name) => name !== ''),
-  )
-  if (nearest) return `did you mean "${nearest}"?`
-  return service.ports.length === 0
-    ? 'it lists no ports: name one by its number'
-    : `its ports are ${printPorts(service)}`
 }

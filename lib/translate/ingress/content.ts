@@ -7,7 +7,7 @@ import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { findUpstreamKey, type UpstreamKey } from '../../model/upstream.ts'
 import type { SecretSource } from '../route-policy/option-form.ts'
-import { readAppProtocol } from '../service/app-protocol.ts'
+import { readOwnProtocol } from '../service/app-protocol.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import { findPort } from '../service/url-upstream.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -40,6 +40,7 @@ export type ContentProblem = Readonly<{
     | 'PORTICO_REF_PORT_PROTOCOL'
     | 'PORTICO_REF_NO_ENDPOINTS'
     | 'PORTICO_REF_EXTERNAL_NAME_DENIED'
+    | 'PORTICO_TLS_CERTIFICATE_INVALID'
   >
   message: string
   help: string
@@ -125,12 +126,12 @@ export class ContentFinder {
     const number = findPort(url)
     const port = found.ports.find((one) => one.protocol === 'TCP' && one.port === number)
     if (port === undefined) return describeMissingPort(found, String(number))
-    const protocol = readAppProtocol(port) ?? 'http'
+    const protocol = readOwnProtocol(found, port)
     if (url.protocol === `${protocol}:`) return findUpstreamKey(found.meta, port)
     return {
       code: 'PORTICO_REF_PORT_PROTOCOL',
       message: `Service "${name}" is asked over ${url.protocol.slice(0, -1)}, and its port ${number} speaks ${protocol}`,
-      help: `write ${protocol}://, or appProtocol: ${url.protocol.slice(0, -1)} on the port of the Service`,
+      help: `write ${protocol}://, or portico.dev/protocol: ${url.protocol.slice(0, -1)} on the Service`,
       notes: [{ message: 'the Service is here', position: found.origin.locate(['metadata', 'name']) }],
     }
   }
@@ -142,9 +143,14 @@ export class ContentFinder {
     return { ...missing, message: `${missing.message}, so the host is looked up by DNS` }
   }
 
-  findSecret(namespace: string, name: string): SecretContent | ContentProblem {
+  getSecret(namespace: string, name: string): Secret | ContentProblem {
     const found = this.#resources.get('Secret', namespace, name)
-    return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
+    return found ?? this.#describeMissing({ kind: 'Secret', namespace, name })
+  }
+
+  findSecret(namespace: string, name: string): SecretContent | ContentProblem {
+    const found = this.getSecret(namespace, name)
+    return 'code' in found ? found : readSecret(found)
   }
 
   findSource(source: SecretSource): SecretContent | Readonly<{ message: string; help: string }> {

@@ -21,6 +21,7 @@ import { findUrlKey } from '../service/url-upstream.ts'
 import { type AskedServer, keepAsked } from './asked-server.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
 import type { FilterOwner, RouteDefaults, Shown } from './mention.ts'
+import { type Aliases, readAliases } from './nginx/alias.ts'
 
 export type Refusal = Readonly<{
   spec: FilterSpec
@@ -53,7 +54,9 @@ export function describeWriting(owner: FilterOwner): Writing | undefined {
   if (owner.kind === 'RoutePolicy') return describeOptions(owner, 'spec', 'PORTICO_RES_FIELD_VALUE')
   if (owner.kind === 'Setting') return describeOptions(owner, 'routes', 'PORTICO_SET_FIELD_VALUE')
   const { annotations } = owner.meta
-  return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
+  const own = Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
+  const aliases = owner.kind === 'Ingress' ? readAliases(owner) : undefined
+  return aliases?.isEmpty === false ? addAliases(own ?? describeAnnotations(annotations), aliases) : own
 }
 
 function describeAnnotations(annotations: Readonly<Record<string, string>>): Writing {
@@ -66,6 +69,20 @@ function describeAnnotations(annotations: Readonly<Record<string, string>>): Wri
     field: (name) => ['metadata', 'annotations', ANNOTATION_DOMAIN + name],
     code: 'PORTICO_ANN_VALUE',
     rename: (text) => text,
+  }
+}
+
+/** What is said of an option points at the annotation of ingress-nginx that the Ingress has in its place. */
+function addAliases(own: Writing, { options }: Aliases): Writing {
+  return {
+    ...own,
+    names: [...own.names, ...options.keys()],
+    read: (name) => options.get(name)?.value ?? own.read(name),
+    label: (name) => options.get(name)?.annotation ?? own.label(name),
+    field: (name) => {
+      const alias = options.get(name)
+      return alias ? ['metadata', 'annotations', alias.annotation] : own.field(name)
+    },
   }
 }
 

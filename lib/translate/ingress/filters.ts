@@ -18,6 +18,7 @@ import { listLostOptions } from '../route-policy/unknown-option.ts'
 import type { ContentFinder } from './content.ts'
 import { describeWriting, FilterReader, type Refusal, type UsedContent } from './filter-reader.ts'
 import { type FilterMention, type FilterMentions, type FilterOwner, locateValue, NO_MENTIONS } from './mention.ts'
+import { readAliases } from './nginx/alias.ts'
 import { ROUTE_OPTIONS } from './route-option.ts'
 
 /** What the annotations, or options, of an object come to. */
@@ -86,10 +87,11 @@ export function isGuarding({ mentions, lost }: OwnFilters): boolean {
 }
 
 /** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
-export function findGuard({ meta }: Ingress): string | undefined {
-  return Object.keys(meta.annotations).find(
-    (name) => GUARD_ANNOTATIONS.has(name) || findMeantRestriction(name) === 'guard',
-  )
+export function findGuard(ingress: Ingress): string | undefined {
+  const { closing, options } = readAliases(ingress)
+  const alias = [...options].find(([option]) => GUARD_ANNOTATIONS.has(ANNOTATION_DOMAIN + option))?.[1].annotation
+  const isGuard = (name: string): boolean => GUARD_ANNOTATIONS.has(name) || findMeantRestriction(name) === 'guard'
+  return closing ?? alias ?? Object.keys(ingress.meta.annotations).find(isGuard)
 }
 
 /**
@@ -174,7 +176,8 @@ function findLost(owner: FilterOwner): OwnFilters['lost'] {
     ...('options' in owner ? listLostOptions(owner) : []),
     ...annotations.map((name) => [findLostRestriction(kind, name), name] as const),
   ]
-  const lost: Partial<Record<Restriction, string>> = {}
+  const closing = kind === 'Ingress' ? readAliases(owner).closing : undefined
+  const lost: Partial<Record<Restriction, string>> = closing === undefined ? {} : { guard: closing }
   for (const [restriction, label] of found) {
     if (restriction === undefined) continue
     lost[kind === 'Service' || kind === 'Setting' ? 'guard' : restriction] ??= label

@@ -7,6 +7,9 @@ import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { findEquivalents, findWrittenEquivalent, printEquivalents } from './equivalent.ts'
 import { type ForeignAnnotation, listForeign, listGuards } from './foreign-table.ts'
+import { readAliases } from './nginx/alias.ts'
+import { NGINX_DOMAIN } from './nginx/feature.ts'
+import { suggestName } from './nginx/features.ts'
 
 const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingress.kubernetes.io'])
 
@@ -101,10 +104,30 @@ const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
 
 /** The annotations that close the routes of `resource`; none if the settings let them be served. */
 export function findClosingGuards(
-  { kind, meta }: Ingress | Service,
+  resource: Ingress | Service,
   { unsupportedGuards }: TranslationSettings,
 ): readonly ForeignAnnotation[] {
-  return unsupportedGuards === 'serve' ? [] : listGuards(listForeign(kind, meta.annotations))
+  return unsupportedGuards === 'serve' ? [] : findForeign(resource).guards
+}
+
+type Foreign = Readonly<{ guards: readonly ForeignAnnotation[]; others: readonly ForeignAnnotation[] }>
+
+/** What is not done here: the guards, and all others of which something may have to be said. */
+function findForeign(resource: Ingress | Service): Foreign {
+  const all = listForeign(resource.kind, resource.meta.annotations)
+  const handled = resource.kind === 'Ingress' ? readAliases(resource).handled : undefined
+  const left = handled === undefined ? all : all.filter(({ name }) => !handled.has(name))
+  if (left.length === 0) return { guards: left, others: left }
+  const guards = listGuards(all).filter((one) => left.includes(one))
+  // The guard that a detail belongs to is done, or the detail is a guard itself.
+  const isMissed = (one: ForeignAnnotation): boolean =>
+    one.kind === 'detail' && one.value !== '' && one.name.startsWith(NGINX_DOMAIN) && guards.length === 0
+  return {
+    guards,
+    others: left.filter(
+      (one) => !guards.includes(one) && (one.kind === 'effect' || isMissed(one) || isIdleSnippet(one)),
+    ),
+  }
 }
 
 /** The reason why a route is closed. */
@@ -147,17 +170,15 @@ export function checkForeignAnnotations(
   settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  const foreign = listForeign(resource.kind, resource.meta.annotations)
-  const guards = new Set(listGuards(foreign))
-  for (const one of foreign) {
-    if (guards.has(one)) reportGuard(resource, one, describeGuarded(resource, one), settings, diagnostics)
-    else if ((one.kind === 'effect' && !isHarmless(one, resource, settings)) || isIdleSnippet(one)) {
-      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
-        position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
-        resource: printResource(resource),
-        help: explainWritten(resource, one) ?? findInstead(one),
-      })
-    }
+  const { guards, others } = findForeign(resource)
+  for (const one of guards) reportGuard(resource, one, describeGuarded(resource, one), settings, diagnostics)
+  for (const one of others) {
+    if (one.kind === 'effect' && isHarmless(one, resource, settings)) continue
+    diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
+      position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
+      resource: printResource(resource),
+      help: explainWritten(resource, one) ?? suggestName(one.name) ?? findInstead(one),
+    })
   }
 }
 
@@ -184,18 +205,21 @@ function reportGuard(
   const isRefused = unsupportedGuards === 'refuse'
   const written = explainWritten(resource, guard)
   const instead = findGuardInstead(resource, guard)
+  const meant = suggestName(guard.name)
   const serve = 'to let everything pass: unsupportedGuards: serve in the settings'
   diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation ${describeClosing(guard)}`, {
     ...(!isRefused && { severity: 'warning' as const }),
     position: resource.origin.locateKey(['metadata', 'annotations', guard.name]),
     resource: printResource(resource),
-    help: written
-      ? `${written}${isRefused ? `; until then ${outcome}` : ''}`
-      : isRefused
-        ? instead
-          ? `${outcome}; ${instead} in its place; or ${serve}`
-          : `${outcome}, since nothing here checks, limits or refuses in its place; ${serve}`
-        : `everything passes unguarded, since unsupportedGuards is serve: ${instead ? `${instead} in its place` : 'nothing here checks, limits or refuses in its place'}`,
+    help: meant
+      ? `${meant} ${isRefused ? `Until then ${outcome}` : 'Until then everything passes unguarded, since unsupportedGuards is serve'}`
+      : written
+        ? `${written}${isRefused ? `; until then ${outcome}` : ''}`
+        : isRefused
+          ? instead
+            ? `${outcome}; ${instead} in its place; or ${serve}`
+            : `${outcome}, since nothing here checks, limits or refuses in its place; ${serve}`
+          : `everything passes unguarded, since unsupportedGuards is serve: ${instead ? `${instead} in its place` : 'nothing here checks, limits or refuses in its place'}`,
   })
 }
 

@@ -1,5 +1,7 @@
 /** One table of the annotations of other Ingress controllers and of clouds: the objects that have them, and what they promise. */
 
+import { findMeantName } from './nginx/features.ts'
+
 /**
  * The promise of an annotation. `guard`: it refuses, checks or limits requests. `detail`: it configures a guard. `effect`: it
  * changes requests, answers or routes. `canary`: the Ingress stands beside another. `none`: no request would notice it.
@@ -22,6 +24,8 @@ type Family = Readonly<{
   none?: readonly string[]
   /** The kind of all other names. */
   rest: 'effect' | 'none'
+  /** The name that another one seems to mean: if that is a guard, the other one is too. */
+  findMeant?: (name: string) => string | undefined
 }>
 
 /** Every value guards. */
@@ -158,6 +162,7 @@ const FAMILIES: readonly Family[] = [
     canaries: ['canary'],
     none: ['modsecurity-transaction-id'],
     rest: 'effect',
+    findMeant: findMeantName,
   },
   {
     // HAProxy, Traefik 1, Contour and Kong
@@ -438,14 +443,26 @@ type Entry = Readonly<{ kind: ForeignKind; isOfHost?: boolean; guardsNothing: (v
 class NameTable {
   readonly scopes: readonly ForeignScope[]
   readonly #rest: Entry
+  readonly #findMeant: Family['findMeant']
   readonly #whole = new Map<string, Entry>()
   /** The longest first. */
   readonly #beginnings: readonly (readonly [beginning: string, entry: Entry])[]
 
   constructor(family: Family) {
-    const { scopes, guards, details = [], ofHost = [], canaries = [], effects = [], none = [], rest } = family
+    const {
+      scopes,
+      guards,
+      details = [],
+      ofHost = [],
+      canaries = [],
+      effects = [],
+      none = [],
+      rest,
+      findMeant,
+    } = family
     this.scopes = scopes
     this.#rest = plain(rest)
+    this.#findMeant = findMeant
     const beginnings: (readonly [string, Entry])[] = []
     const add = (name: string, entry: Entry): void => {
       if (name.endsWith('*')) beginnings.push([name.slice(0, -1), entry])
@@ -465,7 +482,9 @@ class NameTable {
   find(name: string): Entry {
     const known = this.findKnown(name)
     if (known !== undefined) return known
-    return looksLikeGuard(name) ? { kind: 'guard', guardsNothing: isFalse } : this.#rest
+    const meant = this.#findMeant?.(name)
+    const isGuard = looksLikeGuard(name) || (meant !== undefined && this.findKnown(meant)?.kind === 'guard')
+    return isGuard ? { kind: 'guard', guardsNothing: isFalse } : this.#rest
   }
 
   findKnown(name: string): Entry | undefined {

@@ -2,13 +2,23 @@
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
-import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
+import { isOff, isOfHosts } from '../../filters/registry.ts'
+import { type Ingress, type IngressBackend, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { GatewayListener } from '../../model/listener.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
-import { listShares, type Route, type RouteAction, type ShadowedRoute, type VirtualHost } from '../../model/route.ts'
+import {
+  findPathField,
+  listShares,
+  type Route,
+  type RouteAction,
+  type ShadowedRoute,
+  type VirtualHost,
+} from '../../model/route.ts'
 import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
-import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
+import { compareRank } from '../../routing/rank.ts'
+import { isSameList, keepList, MappedList, Memo, Sieve } from '../reuse.ts'
 import type { IngressPolicies } from '../route-policy/attachment.ts'
 import type { DefaultFilters } from '../route-policy/default-options.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
@@ -16,13 +26,18 @@ import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { listAsking } from './asked-server.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import { addCanary, type CanaryTerms } from './canary.ts'
 import { reportFallThrough } from './fall-through.ts'
-import { readHostFilters } from './filters.ts'
+import { mergeLayers } from './filter-layers.ts'
+import { readHostFilters, readMentions } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { createHost, listWanted } from './host-alias.ts'
+import { type HostOptions, readHostOptions } from './host-option.ts'
 import type { FilterMention } from './mention.ts'
+import { isCanary, readAliases } from './nginx/alias.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
 import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
-import { claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
+import { claimDefault, claimPath, claimRest, closeRoute, makeExpression, settleRoutes } from './route.ts'
 import { type RouteBackend, RouteBackends } from './route-backend.ts'
 import { reportSlashBypasses } from './slash-bypass.ts'
 import { divideBackend } from './split.ts'
@@ -66,6 +81,12 @@ type HostClaims = Readonly<{
   isSecured: boolean
   /** A guard that closes all routes of the host. */
   guard: ForeignAnnotation | undefined
+  /** It makes regular expressions of all paths of the host. */
+  hasPatterns: boolean
+  /** What it says of the host as a whole. */
+  options: HostOptions
+  /** Its routes stand beside those of another Ingress. */
+  canary: CanaryTerms | undefined
   /** The first rule of that host. */
   rule: number
   ingress: Ingress
@@ -78,6 +99,8 @@ type HostFilters = Readonly<Record<'secured' | 'others', readonly FilterConfig[]
 
 type SettledHost = Readonly<{
   claims: readonly HostClaims[]
+  /** Those of the settings for it. */
+  filters: readonly FilterConfig[] | undefined
   virtualHost: VirtualHost
   shadowed: readonly ShadowedRoute[]
   starving: readonly Starving[]
@@ -92,7 +115,7 @@ type SettledHost = Readonly<{
  */
 export class HostMerger {
   readonly #noted = new Sieve<Claimant>(({ claims }) => claims.diagnostics.length > 0)
-  readonly #secured = new Sieve<Claimant>(({ ingress }) => ingress.tls.length > 0)
+  readonly #secured = new Sieve<Claimant>(({ ingress }) => ingress.tls.length > 0 && !isCanary(ingress))
   readonly #resting = new Sieve<Claimant>(({ claims }) => claims.rest !== undefined)
   readonly #redirecting = new Sieve<Claimant>(({ ingress }) => hasRedirectNeeds(ingress))
   readonly #contested = new Sieve<SettledHost>(
@@ -102,10 +125,18 @@ export class HostMerger {
   /** What is to be said of the paths of each settled host. */
   readonly #pathNotes = new MappedList<SettledHost, readonly Diagnostic[]>()
   readonly #saidOfPaths = new Sieve<readonly Diagnostic[]>((notes) => notes.length > 0)
+  /** Hosts beside which others are wanted that no rule has. */
+  readonly #wanting = new Sieve<SettledHost>(({ claims, virtualHost: { host } }) => wantsHosts(host, claims))
+  readonly #further = new Memo<string, VirtualHost>()
   #ingresses: readonly Claimant[] = []
   readonly #hosts = new Map<string, SettledHost>()
+  /** The claims on hosts that canaries alone have. */
+  readonly #canaries = new Map<string, readonly HostClaims[]>()
   /** The settled hosts in their order. */
   #settled: readonly SettledHost[] = []
+  /** The hosts of the table, and what they were made of. */
+  #listed: readonly VirtualHost[] = []
+  #parts: readonly VirtualHost[] = []
   #routes = 0
   #table: RouteTable | undefined
   /** What decides about the filters of all hosts. */
@@ -128,6 +159,7 @@ export class HostMerger {
       shadowed.push(...one.shadowed)
       starving.push(...one.starving)
     }
+    for (const claims of this.#canaries.values()) for (const one of claims) reportLost(one, diagnostics)
     const isServed = (host: string): boolean => this.#isServed(host)
     for (const { ingress, claims } of this.#redirecting.filter(ingresses)) {
       reportRedirectNeeds(ingress, claims.hosts, isServed, diagnostics)
@@ -139,7 +171,7 @@ export class HostMerger {
     const last = defaults.routes[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
     if (last !== undefined) starving.push(...findStarving([last], owners))
     this.#checkPaths(last, listeners, diagnostics)
-    const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
+    const hosts = this.#listHosts()
     const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
     return { table, routes: this.#routes, starving }
   }
@@ -167,6 +199,36 @@ export class HostMerger {
   #isServed(host: string): boolean {
     const hosts = this.#hosts
     return hosts.has(host) || hosts.has(`*${host.slice(host.indexOf('.'))}`) || hosts.has('')
+  }
+
+  /** Hosts of rules, and those beside them; the list from before, where it is the same. */
+  #listHosts(): readonly VirtualHost[] {
+    const own = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
+    const further = new Map<string, VirtualHost>()
+    for (const settled of this.#wanting.filter(this.#settled)) {
+      const { virtualHost, claims } = settled
+      for (const wanted of listWanted(
+        virtualHost.host,
+        claims.map(({ options }) => options),
+      )) {
+        const { name } = wanted
+        if (this.#hosts.has(name) || further.has(name)) continue
+        const isHostSecured = claims.some(({ ingress }) => isSecured(ingress, name))
+        const filters = this.#filters[isHostSecured ? 'secured' : 'others']
+        further.set(
+          name,
+          this.#further.get(name, [settled, filters], () => createHost(wanted, virtualHost, filters)),
+        )
+      }
+    }
+    this.#further.sweep()
+    if (further.size === 0) return own
+    const parts = [...own, ...further.values()]
+    if (!isSameList(parts, this.#parts)) {
+      this.#parts = parts
+      this.#listed = Object.freeze(parts.toSorted((a, b) => compareHosts(a.host, b.host)))
+    }
+    return this.#listed
   }
 
   /** The table from before, where it is the same. */
@@ -202,11 +264,13 @@ export class HostMerger {
       const before = this.#hosts.get(host)
       const isHostSecured = names.has(host) || claims.some(({ isSecured }) => isSecured)
       const filters = isHostSecured ? this.#filters.secured : this.#filters.others
-      if (before && before.virtualHost.filters === filters && isSameList(before.claims, claims)) continue
+      if (before && before.filters === filters && isSameList(before.claims, claims)) continue
       const next = claims.length === 0 ? undefined : settle(host, claims, filters)
       this.#routes += (next?.virtualHost.routes.length ?? 0) - (before?.virtualHost.routes.length ?? 0)
       if (next) this.#hosts.set(host, next)
       else this.#hosts.delete(host)
+      if (next === undefined && claims.length > 0) this.#canaries.set(host, claims)
+      else this.#canaries.delete(host)
       changed.add(before).add(next)
     }
     if (changed.size > 0) this.#settled = placeHosts(this.#settled, changed, this.#hosts)
@@ -219,7 +283,7 @@ export class HostMerger {
     const touch = (host: string): HostClaims[] => {
       const known = touched.get(host)
       if (known) return known
-      const claims = (this.#hosts.get(host)?.claims ?? []).filter((one) => !left.has(one))
+      const claims = (this.#hosts.get(host)?.claims ?? this.#canaries.get(host) ?? []).filter((one) => !left.has(one))
       touched.set(host, claims)
       return claims
     }
@@ -290,22 +354,26 @@ export function claimRoutes(
   const diagnostics = new DiagnosticList()
   const backends = new RouteBackends(ingress, references, resolutions, guards[0], policies, defaults, diagnostics)
   const owner = createRef(ingress)
-  const drafts = new Map<string, { routes: Route[]; rule: number }>()
+  const options = readHostOptions(mergeLayers([readMentions(ingress), policies.whole.mentions]))
+  const { canary } = readAliases(ingress).hosts
+  const drafts = new Map<string, { routes: Route[]; rule: number; hasPatterns: boolean }>()
   for (const rule of ingress.rules) {
     let draft = drafts.get(rule.host)
     if (draft === undefined) {
-      draft = { routes: [], rule: rule.index }
+      draft = { routes: [], rule: rule.index, hasPatterns: false }
       drafts.set(rule.host, draft)
     }
     for (const path of rule.paths ?? []) {
       const backend = backends.find(path.backend, rule.host, path.path)
+      draft.hasPatterns ||= backend.terms.patterns === 'host'
       const route = claimPath(ingress, owner, rule, path, backend, diagnostics)
       if (route !== undefined) draft.routes.push(route)
     }
   }
   const { defaultBackend } = ingress
   let rest: Route | undefined
-  if (defaultBackend !== undefined) {
+  // A canary of what no path takes is none.
+  if (defaultBackend !== undefined && canary === undefined) {
     const find = (host: string): RouteBackend => backends.find(defaultBackend, host, undefined)
     const backend = find('')
     if (backend.problem) reportBackend(backend.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
@@ -313,13 +381,16 @@ export function claimRoutes(
     for (const [host, { routes }] of drafts) routes.push(claimDefault(owner, host, find(host)))
   }
   const empty = findEmpty(backends.resolutions)
-  const hosts = [...drafts].map(([host, { routes, rule }]) =>
+  const hosts = [...drafts].map(([host, { routes, rule, hasPatterns }]) =>
     Object.freeze({
       host,
       // A copy drops the spare room of a list that grew.
       routes: Object.freeze(routes.slice()),
-      isSecured: isSecured(ingress, host),
+      isSecured: canary === undefined && isSecured(ingress, host),
       guard: hostGuard,
+      hasPatterns: hasPatterns && canary === undefined,
+      options,
+      canary,
       rule,
       ingress,
       owner,
@@ -356,26 +427,151 @@ function readAllHostFilters(https: TranslationSettings['https']): HostFilters {
   }
 }
 
+/** Undefined: canaries alone have the host. */
 function settle(
   host: string,
-  claims: readonly HostClaims[],
+  all: readonly HostClaims[],
   filters: readonly FilterConfig[] | undefined,
-): SettledHost {
+): SettledHost | undefined {
   const diagnostics = new DiagnosticList()
+  const claims = all.filter(({ canary }) => canary === undefined)
+  const [first] = claims
+  if (first === undefined) return undefined
   const guard = claims.find((one) => one.guard !== undefined)?.guard
-  const claimed = claims.length === 1 ? claims[0]!.routes : claims.flatMap((one) => one.routes)
+  const claimed = claims.length === 1 ? first.routes : claims.flatMap((one) => one.routes)
   const closed = guard === undefined ? claimed : claimed.map((route) => closeRoute(route, guard))
-  const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
-  const { owner, rule } = claims[0]!
-  const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
+  const patterns = claims.find(({ hasPatterns }) => hasPatterns)
+  const matched = patterns === undefined ? closed : closed.map(makeExpression)
+  if (patterns !== undefined) reportPatterns(patterns, claims, diagnostics)
+  const { routes: settled, shadowed } = settleRoutes(matched, findIngressAmong(claims), diagnostics)
+  const divided = claims.length === all.length ? settled : joinCanaries(settled, all, diagnostics)
+  const { routes, filters: left } = divideFilters(divided, filters)
+  const { owner, rule } = first
+  const virtualHost = Object.freeze({
+    host,
+    routes: Object.freeze(routes),
+    ...(left && { filters: left }),
+    owner,
+    rule,
+  })
   reportFallThrough(virtualHost, findIngressAmong(claims), diagnostics)
   return {
-    claims,
+    claims: all,
+    filters,
     virtualHost,
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
   }
+}
+
+function wantsHosts(host: string, claims: readonly HostClaims[]): boolean {
+  return (
+    listWanted(
+      host,
+      claims.map(({ options }) => options),
+    ).length > 0
+  )
+}
+
+/** Reports a canary on a host that no other Ingress has (CA1). */
+function reportLost({ ingress, host, rule }: HostClaims, diagnostics: DiagnosticList): void {
+  diagnostics.add(
+    'PORTICO_ANN_CANARY',
+    `no other Ingress has the host ${host === '' ? '*' : host}: the canary serves nothing`,
+    {
+      position: ingress.origin.locate(['spec', 'rules', rule]),
+      resource: printResource(ingress),
+      help: 'give it the host of the Ingress whose requests it is to get',
+    },
+  )
+}
+
+/** Where a route of the host does without a filter of the host, that is a filter of all the other routes. */
+function divideFilters(
+  routes: readonly Route[],
+  filters: readonly FilterConfig[] | undefined,
+): Pick<VirtualHost, 'routes' | 'filters'> {
+  const divided = filters?.find(({ name }) =>
+    routes.some((route) => route.filters?.some((one) => one.name === name && isOff(one))),
+  )
+  if (divided === undefined) return { routes, ...(filters && { filters }) }
+  const left = filters!.filter((one) => one !== divided)
+  return {
+    routes: routes.map((route) =>
+      route.filters?.some(isOfHosts)
+        ? route
+        : Object.freeze({ ...route, filters: Object.freeze([divided, ...(route.filters ?? [])]) }),
+    ),
+    ...(left.length > 0 && { filters: Object.freeze(left) }),
+  }
+}
+
+/** Tells the other Ingresses of a host that their paths are regular expressions. */
+function reportPatterns(
+  { ingress, host }: HostClaims,
+  claims: readonly HostClaims[],
+  diagnostics: DiagnosticList,
+): void {
+  for (const other of claims) {
+    if (other.hasPatterns || other.ingress === ingress) continue
+    const resource = printResource(other.ingress)
+    diagnostics.add(
+      'PORTICO_ROUTE_HOST_PATTERNS',
+      `the paths of ${resource} on ${host} are regular expressions, whatever their type`,
+      {
+        position: other.ingress.origin.locate(['spec', 'rules', other.rule]),
+        resource,
+        help: `${printResource(ingress)} says so of all paths of the host: give it a host of its own where that is not meant`,
+        notes: [{ message: 'it is here', position: ingress.origin.locate(['metadata', 'name']) }],
+      },
+    )
+  }
+}
+
+/** The routes with those of the canaries beside them, in order of rank. */
+function joinCanaries(
+  settled: readonly Route[],
+  all: readonly HostClaims[],
+  diagnostics: DiagnosticList,
+): readonly Route[] {
+  let routes = settled
+  /** Of a Service one canary counts (CA2). */
+  const taken = new Set<UpstreamKey>()
+  for (const { canary: terms, routes: own, ingress, empty } of all) {
+    if (terms === undefined) continue
+    for (const { path, pathType, action, rule, item } of own) {
+      const report = (message: string, help: string): void =>
+        diagnostics.add('PORTICO_ANN_CANARY', message, {
+          position: ingress.origin.locate(findPathField({ rule, item })),
+          resource: printResource(ingress),
+          help,
+        })
+      const main = settled.find((one) => one.path === path && one.pathType === pathType)
+      if (main === undefined) {
+        report(
+          `no other Ingress has the path "${path}" (${pathType}) of this host: the canary serves nothing`,
+          'give it the path and the type of the path whose requests it is to get',
+        )
+      } else if (main.action.type !== 'forward') {
+        if (main.action.type === 'split')
+          report(
+            'the requests of the other Ingress are divided already: the canary serves nothing',
+            'leave split of the other Ingress out, or name this Service in it',
+          )
+      } else if (taken.has(main.action.upstream)) {
+        report(`another canary has "${path}" already: this one serves nothing`, 'keep one of them')
+      } else if (action.type === 'forward' && !empty.has(action)) {
+        const { upstream } = main.action
+        taken.add(upstream)
+        const canary = { terms, action }
+        routes = routes.flatMap((one) =>
+          one.action.type === 'forward' && one.action.upstream === upstream ? addCanary(one, canary) : [one],
+        )
+      }
+    }
+  }
+  return routes === settled ? settled : [...routes].sort(compareRank)
 }
 
 /** The first route of each Ingress to each upstream without endpoints. */

@@ -5,6 +5,7 @@ import { findNearest } from '../../base/nearest.ts'
 import type { SourcePosition } from '../../base/position.ts'
 import { type Ingress, type IngressClass, printResource } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { NGINX_CONTROLLER } from '../../settings/compatibility.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 /** `spec.controller` of Portico's IngressClasses. */
@@ -41,7 +42,7 @@ export function pickIngresses(
   const served = settings.ingressClasses
   if (served.includes('*')) return ingresses
   if (served.length > 0) return ingresses.filter((ingress) => isNamed(ingress, served, classes, diagnostics))
-  if (classes.length > 0) return ingresses.filter((ingress) => isOwned(ingress, resources, diagnostics))
+  if (classes.length > 0) return ingresses.filter((ingress) => isOwned(ingress, resources, settings, diagnostics))
   return ingresses
 }
 
@@ -87,11 +88,17 @@ function isNamed(
 /** Most classes compared with a mistyped name: there are a handful, except in hostile input. */
 const MAX_SUGGESTED = 100
 
-function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: DiagnosticList): boolean {
+function isOwned(
+  ingress: Ingress,
+  resources: ResourceSet,
+  { compatibility }: TranslationSettings,
+  diagnostics: DiagnosticList,
+): boolean {
   const classes = resources.all('IngressClass')
   const wanted = findClassName(ingress)
   const owner = wanted ? resources.get('IngressClass', '', wanted) : findDefaultClass(classes)
   if (owner?.controller === CONTROLLER) return true
+  if (owner?.controller === NGINX_CONTROLLER && compatibility === 'ingress-nginx') return true
   const refused = wanted && resources.getRefused('IngressClass', '', wanted)
   const resource = printResource(ingress)
   if (owner) {
@@ -101,7 +108,7 @@ function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: Diagnost
       {
         position: locateClassName(ingress),
         resource,
-        help: `to serve it all the same, add "${owner.meta.name}" to ingressClasses in the settings`,
+        help: `to serve it all the same, add "${owner.meta.name}" to ingressClasses in the settings${owner.controller === NGINX_CONTROLLER ? ', or compatibility: ingress-nginx' : ''}`,
         notes: [{ message: 'the class is defined here', position: owner.origin.locate(['spec', 'controller']) }],
       },
     )

@@ -19,7 +19,10 @@ export const MATCH_ANNOTATIONS = {
     'Which routes go first: those with the higher number, from -1000000 to 1000000; 0 where it is left out.',
     '^[+-]?\\d{1,7}$',
   ),
-  'path-type': describeChoices('Paths of type ImplementationSpecific are regular expressions (RE2).', ['regex']),
+  'path-type': describeChoices(
+    'regex: paths of type ImplementationSpecific are regular expressions (RE2); host-regex: so are all paths of the hosts of the Ingress, and the case of letters makes no difference.',
+    ['regex', 'host-regex'],
+  ),
 } as const satisfies Readonly<Record<string, Schema>>
 
 export type MatchAnnotation = keyof typeof MATCH_ANNOTATIONS
@@ -46,7 +49,7 @@ export const MATCH_FORMS: Readonly<Record<MatchAnnotation, OptionForm>> = {
     help: `write a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}; the highest goes first, and 0 is that of other routes`,
   },
   'path-type': {
-    help: 'write regex, and have paths that are regular expressions of pathType ImplementationSpecific',
+    help: 'write regex, and have paths that are regular expressions of pathType ImplementationSpecific; or host-regex',
   },
 }
 

@@ -42,14 +42,16 @@ export function findGravest(lost: readonly (LostCondition | undefined)[]): LostC
   return lost.find((one) => one?.isClients) ?? lost.find((one) => one !== undefined)
 }
 
+export type PatternScope = 'none' | 'specific' | 'host'
+
 /** Which requests a route takes, besides those of its host and path. */
 export type RouteTerms = Readonly<{
   /** Undefined: none. */
   conditions: RouteConditions | undefined
   /** Undefined: 0. */
   priority: number | undefined
-  /** Paths of type ImplementationSpecific are regular expressions. */
-  hasPatterns: boolean
+  /** The paths that are regular expressions: those of type ImplementationSpecific, or all of the hosts of the Ingress. */
+  patterns: PatternScope
   /** Why the routes are closed: what is said of them cannot be read; undefined: they are not. */
   broken: string | undefined
   /** If something cannot be read, the routes go before others: behind them, they would let requests through that it refuses. */
@@ -59,7 +61,7 @@ export type RouteTerms = Readonly<{
 const NO_TERMS: RouteTerms = Object.freeze({
   conditions: undefined,
   priority: undefined,
-  hasPatterns: false,
+  patterns: 'none',
   broken: undefined,
   guards: false,
 })
@@ -70,16 +72,16 @@ export function readMatch(said: FilterMentions, lost: LostCondition | undefined,
   const reader = new MatchReader(said)
   const conditions = reader.readConditions()
   const priority = reader.readPriority()
-  const hasPatterns = reader.readPathType()
+  const patterns = reader.readPathType()
   const isRefused = (name: MatchAnnotation): boolean => reader.refusals.some((one) => one.name === name)
   const [refused] = reader.refusals
   const broken = refused === undefined ? lost?.reason : describeBroken(said, refused.name)
   const guards = isGuarded || isRefused(ADDRESSES) || lost?.isClients === true
-  if (broken === undefined) return Object.freeze({ conditions, priority, hasPatterns, broken, guards })
+  if (broken === undefined) return Object.freeze({ conditions, priority, patterns, broken, guards })
   const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)
   // A guard stays before all that it may have been meant to go before.
   const rank = guards ? (isRefused('priority') ? MAX_PRIORITY : priority) : undefined
-  return Object.freeze({ conditions: closed, priority: rank, hasPatterns, broken, guards })
+  return Object.freeze({ conditions: closed, priority: rank, patterns, broken, guards })
 }
 
 function describeBroken(said: FilterMentions, name: MatchAnnotation): string {
@@ -183,11 +185,13 @@ class MatchReader {
     return undefined
   }
 
-  readPathType(): boolean {
+  readPathType(): PatternScope {
     const text = this.#text('path-type')
-    if (text === undefined || text === 'regex') return text !== undefined
+    if (text === undefined) return 'none'
+    if (text === 'regex') return 'specific'
+    if (text === 'host-regex') return 'host'
     this.#refuse('path-type', `"${text}" is no type of paths`)
-    return false
+    return 'none'
   }
 
   #readMethods(): readonly string[] | undefined {

@@ -84,7 +84,8 @@ function follow(routes: Routes, policies: Policies, asked: PlayedRequest): Playe
   const route = routes.find(asked.path.matchPath, request)
   const answer = play(routes.host.filters) ?? (route && play(route.filters, { ...request, match: route.match }))
   if (answer?.location === undefined || answer.status < 300 || answer.status > 399) return undefined
-  const url = URL.canParse(answer.location) ? new URL(answer.location) : undefined
+  const base = `${asked.scheme}://${asked.authority}`
+  const url = URL.canParse(answer.location, base) ? new URL(answer.location, base) : undefined
   if (url === undefined || url.hostname !== asked.hostname) return undefined
   const scheme = url.protocol === 'https:' ? 'https' : 'http'
   const path = normalizePath(url.pathname, policies[scheme])

@@ -25,6 +25,7 @@ import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkMatch, checkPathType, findClientMatch, readMatch } from './match.ts'
 import { ADDRESSES } from './match-annotation.ts'
+import { checkAliases } from './nginx/alias.ts'
 import { checkPath } from './route.ts'
 import { checkSplit, checkSplitBackends } from './split.ts'
 import { checkSplitCookie } from './split-cookie.ts'
@@ -73,6 +74,7 @@ export function checkRefused(
   const targets = new Set<TranslatedUpstream>()
   for (const ingress of ingresses) {
     checkForeignAnnotations(ingress, settings, found)
+    checkAliases(ingress, found)
     for (const [backend, path] of listBackends(ingress)) {
       if (backend.name === '') continue
       const { target, problem } = resolver.resolve(createReference(ingress.meta.namespace, backend))

@@ -1,6 +1,7 @@
 /** What is said of routes and upstreams beside filters: conditions, priority, type of paths, split, and settings of upstreams. */
 import { ANNOTATION_DOMAIN, SERVICE_SETTINGS_BY_ANNOTATION } from '../../settings/service.ts'
 import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
+import { HOST_FORMS } from './host-option.ts'
 import { isCondition, MATCH_FORMS, type MatchAnnotation } from './match-annotation.ts'
 import type { FilterMention, FilterMentions } from './mention.ts'
 import { SPLIT_FORM } from './split.ts'
@@ -14,6 +15,7 @@ const SETTING_FORMS = [...SERVICE_SETTINGS_BY_ANNOTATION].map(([annotation, { se
 /** By the names of annotations without the domain: how a RoutePolicy may write them. */
 export const ROUTE_OPTIONS: ReadonlyMap<string, OptionForm> = new Map([
   ...Object.entries(MATCH_FORMS),
+  ...Object.entries(HOST_FORMS),
   ['split', SPLIT_FORM],
   ['split-cookie', SPLIT_COOKIE_FORM],
   ...SETTING_FORMS,

@@ -3,7 +3,7 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
 import { isReachable, normalizeRulePath, WIDEST_PATHS } from '../../base/path.ts'
-import { findPatternFault } from '../../base/pattern.ts'
+import { CASELESS, findPatternFault } from '../../base/pattern.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, type IngressPath, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
@@ -173,9 +173,9 @@ export function checkPath(
     })
     return isClosed ? widenMatch(path) : undefined
   }
-  if (terms.hasPatterns && path.pathType === 'ImplementationSpecific') {
+  if (isExpression(terms, path)) {
     checkPatternForm(ingress, rule, path, diagnostics)
-    return Object.freeze({ type: 'regex', path: path.path })
+    return Object.freeze({ type: 'regex', path: terms.patterns === 'host' ? ignoreCase(path.path) : path.path })
   }
   const match = isClosed ? widenMatch(path) : findMatch(path)
   if (match === undefined) {
@@ -210,8 +210,27 @@ function checkPatternForm(
 }
 
 /** Why the path is no regular expression where it should be one; undefined: it is, or need not be. */
-function findFaultyPattern({ hasPatterns }: RouteTerms, { path, pathType }: WrittenPath): string | undefined {
-  return hasPatterns && pathType === 'ImplementationSpecific' ? findPatternFault(path) : undefined
+function findFaultyPattern(terms: RouteTerms, path: WrittenPath): string | undefined {
+  return isExpression(terms, path) ? findPatternFault(path.path) : undefined
+}
+
+function isExpression({ patterns }: RouteTerms, { pathType }: WrittenPath): boolean {
+  return patterns === 'host' || (patterns === 'specific' && pathType === 'ImplementationSpecific')
+}
+
+/** An empty path matches every path. */
+function ignoreCase(path: string): string {
+  return CASELESS + (path === '' ? '/' : path)
+}
+
+/**
+ * The same route on a host whose paths are all regular expressions; itself where it is one already, where it has no path, and where its
+ * path is no expression.
+ */
+export function makeExpression(route: Route): Route {
+  const { match, pathType, path } = route
+  if (pathType === 'default' || match.path.startsWith(CASELESS) || findPatternFault(path) !== undefined) return route
+  return Object.freeze({ ...route, match: Object.freeze({ ...match, type: 'regex', path: ignoreCase(path) }) })
 }
 
 /** The match of a path; undefined if no request can match it. An empty ImplementationSpecific path matches every path. */

@@ -25,6 +25,8 @@ export function reportAsked(
       if (doubt !== undefined) report(server, doubt, diagnostics)
       const target = service && findTarget(service, upstream)
       if (target === undefined || !(target.isEmpty || target.upstream.denied !== undefined)) continue
+      // What is wrong with a Secret is said of the Service.
+      if (target.tls !== undefined && target.upstream.denied !== undefined) continue
       const key = `${upstream} ${outcome}`
       const group = starving.get(key) ?? { target, servers: [] }
       starving.set(key, group)

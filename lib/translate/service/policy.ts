@@ -1,6 +1,6 @@
 /**
- * The policy that a Service sets for itself: `services` of the settings goes before its annotations, these before its RoutePolicies, and
- * these before its spec. What an Ingress and the RoutePolicies of it set goes before all of these, for its own routes.
+ * The policy that a Service sets for itself: `services` of the settings goes before its annotations, these before its RoutePolicies, these
+ * before what Ingresses say of its port (ingress-option.ts), and this before its spec. What an Ingress and the RoutePolicies of it set goes before all of these, for its own routes.
  */
 import { findAuthorityFault } from '../../base/authority-file.ts'
 import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
@@ -19,13 +19,18 @@ import type { Settings } from '../../settings/table.ts'
 import { readMentions } from '../ingress/filters.ts'
 import type { FilterMention, FilterMentions } from '../ingress/mention.ts'
 import { readRouteOption } from '../ingress/route-option.ts'
+import { readServiceOptions } from '../ingress/service-option.ts'
 import { findOptionName } from '../route-policy/option.ts'
 import type { TranslationSettings } from '../settings.ts'
 
-/** Undefined where the Service sets nothing. What cannot be used is left out. `policies` is what its RoutePolicies set. */
+/**
+ * Undefined where the Service sets nothing. What cannot be used is left out. `policies` is what its RoutePolicies set, `ingresses` what
+ * Ingresses say of one port.
+ */
 export function readPolicy(
   service: Service,
   policies: PolicyOverrides | undefined,
+  ingresses: FilterMentions,
   settings: TranslationSettings,
 ): PolicyOverrides | undefined {
   const found: Record<string, unknown> = {}
@@ -33,7 +38,7 @@ export function readPolicy(
     found['affinity.type'] = 'client-ip'
     found['affinity.timeout'] = service.sessionAffinity.timeoutSeconds * 1000
   }
-  Object.assign(found, policies, readOverrides(readMentions(service)))
+  Object.assign(found, readOverrides(ingresses), policies, readOverrides(readMentions(service)))
   Object.assign(found, settings.services[`${service.meta.namespace}/${service.meta.name}`])
   return Object.keys(found).length === 0 ? undefined : Object.freeze(found)
 }
@@ -57,7 +62,8 @@ export function readOverrides(said: FilterMentions): PolicyOverrides | undefined
 /** Reports the settings that cannot be used. */
 export function checkPolicy(resource: Service | Ingress | RoutePolicy, diagnostics: DiagnosticList): void {
   const code = resource.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
-  for (const { setting, read, mention } of readSettings(readMentions(resource))) {
+  const said = [readMentions(resource), ...(resource.kind === 'Ingress' ? [readServiceOptions(resource)] : [])]
+  for (const { setting, read, mention } of said.flatMap((one) => [...readSettings(one)])) {
     for (const { message, help } of findProblems(setting, read)) {
       diagnostics.add(code, `${mention.label}: ${message}`, {
         severity: 'error',

@@ -18,11 +18,11 @@ export type CertificateProblem = Readonly<{ code: DiagnosticCode; message: strin
 const KEYS = ['tls.crt', 'tls.key'] as const
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** Reads `tls.crt` (leaf first) and `tls.key` of a Secret of any type (E5). */
-export function readSecret(secret: Secret): ReadSecret {
+/** Reads `tls.crt` (leaf first) and `tls.key` of a Secret of any type (E5). `outcome` is what is done without them. */
+export function readSecret(secret: Secret, outcome: string = 'the default certificate is served'): ReadSecret {
   const faults: CertificateProblem[] = []
   const add = (code: DiagnosticCode, message: string, help: string): void => {
-    faults.push({ code, message, help: `${help}; the default certificate is served` })
+    faults.push({ code, message, help: `${help}; ${outcome}` })
   }
   const name = printName(secret.meta)
   const [chainPem, keyPem] = KEYS.map((key) => {
@@ -147,7 +147,7 @@ function findValidity(
 ): CertificateProblem[] {
   const what = `certificate "${subject}" (secret "${name}")`
   const date = (time: number): string => new Date(time).toISOString().slice(0, 10)
-  const served = isServed ? 'it is served all the same; ' : ''
+  const served = isServed ? 'it is used all the same; ' : ''
   const problems: CertificateProblem[] = []
   if (notAfter <= now) {
     const message = `${what} expired on ${date(notAfter)}`

@@ -10,10 +10,17 @@ import { ConsistentHash } from './balancer/consistent-hash.ts'
 import type { Candidate, CandidateTier } from './candidates.ts'
 import type { ClientTable } from './client-table.ts'
 import type { PickContext } from './pick-context.ts'
-import { type CookieSigner, composeSetCookie, isSame, nameCookie, readId } from './session-cookie.ts'
+import {
+  type CookieContext,
+  type CookieSigner,
+  composeSetCookie,
+  isSame,
+  nameCookie,
+  readId,
+} from './session-cookie.ts'
 
 /** What the lines of an answer may depend on. */
-export type AnswerContext = Pick<PickContext, 'header'> & { readonly scheme: 'http' | 'https' }
+export type AnswerContext = Pick<PickContext, 'header'> & CookieContext
 
 export type Affinity = {
   /** The endpoint of this client, undefined where any will do, or why there is none for it. */
@@ -43,6 +50,11 @@ function listPlaces(tiers: readonly CandidateTier[], nameOf: (candidate: Candida
   )
 }
 
+/** The endpoints that clients are kept with, though none of them may be chosen at the moment. */
+function listKept({ onDead }: AffinityPolicy, ready: readonly EndpointState[]): readonly EndpointState[] {
+  return onDead === 'keep' ? ready : []
+}
+
 /** An endpoint that only lacks room is waited for. */
 function refuse(upstream: UpstreamKey, place: Place | undefined, tried: readonly EndpointState[]): GatewayError {
   if (place && !tried.includes(place.candidate.state)) {
@@ -62,12 +74,16 @@ export class ClientAffinity implements Affinity {
   readonly #table: ClientTable
   readonly #clock: Clock
   readonly #places: ReadonlyMap<string, Place>
+  /** Keys of endpoints whose clients get no other one. */
+  readonly #kept: ReadonlySet<string>
   readonly #hashes: (ConsistentHash | undefined)[] = []
 
+  /** `ready` are the endpoints that are ready, in good health or not. */
   constructor(
     upstream: UpstreamKey,
     policy: AffinityPolicy,
     tiers: readonly CandidateTier[],
+    ready: readonly EndpointState[],
     table: ClientTable,
     clock: Clock,
   ) {
@@ -77,6 +93,7 @@ export class ClientAffinity implements Affinity {
     this.#table = table
     this.#clock = clock
     this.#places = listPlaces(tiers, ({ key }) => key)
+    this.#kept = new Set(listKept(policy, ready).map((state) => state.key))
   }
 
   find({ clientAddress }: PickContext, tried: readonly EndpointState[]): Candidate | GatewayError | undefined {
@@ -86,7 +103,7 @@ export class ClientAffinity implements Affinity {
     if (key === undefined) return undefined
     const place = this.#places.get(key)
     if (!place || !isOpen(place.candidate, tried)) {
-      return onDead === 'refuse' ? refuse(this.#upstream, place, tried) : undefined
+      return onDead === 'refuse' || this.#kept.has(key) ? refuse(this.#upstream, place, tried) : undefined
     }
     if (place.tier > 0 && isSurpassed(this.#tiers, place.tier, tried)) return undefined
     this.#table.use(clientAddress, key, now, timeout, clients)
@@ -111,7 +128,7 @@ export class ClientAffinity implements Affinity {
   #hash(tier: number): ConsistentHash {
     let hash = this.#hashes[tier]
     if (!hash) {
-      hash = new ConsistentHash(this.#tiers[tier]!, { key: () => '', table: 'ring', boundedLoad: 0 })
+      hash = new ConsistentHash(this.#tiers[tier]!, { key: () => '', table: 'ring', boundedLoad: 0, subset: 1 })
       this.#hashes[tier] = hash
     }
     return hash
@@ -126,14 +143,24 @@ export class CookieAffinity implements Affinity {
   readonly #signer: CookieSigner
   readonly #name: string
   readonly #places: ReadonlyMap<string, Place>
+  /** Ids of endpoints whose clients get no other one. */
+  readonly #kept: ReadonlySet<string>
 
-  constructor(upstream: UpstreamKey, policy: AffinityPolicy, tiers: readonly CandidateTier[], signer: CookieSigner) {
+  /** `ready` are the endpoints that are ready, in good health or not. */
+  constructor(
+    upstream: UpstreamKey,
+    policy: AffinityPolicy,
+    tiers: readonly CandidateTier[],
+    ready: readonly EndpointState[],
+    signer: CookieSigner,
+  ) {
     this.#upstream = upstream
     this.#policy = policy
     this.#tiers = tiers
     this.#signer = signer
     this.#name = nameCookie(policy.cookie, upstream)
     this.#places = listPlaces(tiers, ({ state }) => readId(signer.valueOf(state)))
+    this.#kept = new Set(listKept(policy, ready).map((state) => readId(signer.valueOf(state))))
   }
 
   find(context: PickContext, tried: readonly EndpointState[]): Candidate | GatewayError | undefined {
@@ -143,7 +170,7 @@ export class CookieAffinity implements Affinity {
     if (!place) return this.#explainGone(value)
     if (!isSame(value, this.#signer.valueOf(place.candidate.state))) return undefined
     if (!isOpen(place.candidate, tried)) {
-      return this.#policy.onDead === 'refuse' ? refuse(this.#upstream, place, tried) : undefined
+      return this.#refuses(value) ? refuse(this.#upstream, place, tried) : undefined
     }
     return place.tier > 0 && isSurpassed(this.#tiers, place.tier, tried) ? undefined : place.candidate
   }
@@ -156,12 +183,17 @@ export class CookieAffinity implements Affinity {
     const value = this.#signer.valueOf(state)
     const sent = findCookie(context.header('cookie'), this.#name)
     if (sent !== undefined && isSame(sent, value)) return ''
-    return composeSetCookie(this.#name, value, this.#policy.cookie, context.scheme)
+    return composeSetCookie(this.#name, value, this.#policy.cookie, context)
   }
 
   /** Who made it up gets what everybody gets. */
   #explainGone(value: string): GatewayError | undefined {
-    if (this.#policy.onDead !== 'refuse') return undefined
-    return this.#signer.check(value) === undefined ? undefined : refuse(this.#upstream, undefined, [])
+    if (!this.#refuses(value) || this.#signer.check(value) === undefined) return undefined
+    return refuse(this.#upstream, undefined, [])
+  }
+
+  /** True if a client gets no other endpoint than the one that this value names. */
+  #refuses(value: string): boolean {
+    return this.#policy.onDead === 'refuse' || this.#kept.has(readId(value))
   }
 }

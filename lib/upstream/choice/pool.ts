@@ -1,5 +1,6 @@
 /** One upstream while its snapshot lives: its policy, and the choice of an endpoint for each request. HOT */
 import { GatewayError, overloaded } from '../../base/errors.ts'
+import { isEligible } from '../../model/health.ts'
 import { findShortage } from '../../model/shortage.ts'
 import type { Upstream, UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
@@ -160,12 +161,17 @@ export class UpstreamPool {
     const { affinity } = this.policy
     switch (affinity.type) {
       case 'client-ip':
-        return new ClientAffinity(key, affinity, this.#tiers, clients, clock)
+        return new ClientAffinity(key, affinity, this.#tiers, this.#listReady(), clients, clock)
       case 'cookie':
-        return new CookieAffinity(key, affinity, this.#tiers, signer)
+        return new CookieAffinity(key, affinity, this.#tiers, this.#listReady(), signer)
       default:
         return undefined
     }
+  }
+
+  #listReady(): readonly EndpointState[] {
+    const { endpoints } = this.upstream
+    return this.states.filter((_state, index) => isEligible(endpoints[index]!))
   }
 
   #explainNone(tried: readonly EndpointState[]): GatewayError {

@@ -117,8 +117,10 @@ export class EndpointRegistry {
       yield
     }
     const files = new Set<string>()
-    for (const [key, { endpoints, policy }] of this.#upstreams) {
+    const secrets = new Set<string>()
+    for (const [key, { endpoints, policy, tls }] of this.#upstreams) {
       if (policy.caFile !== '') files.add(policy.caFile)
+      if (tls !== undefined) secrets.add(tls.digest)
       for (const state of endpoints.values()) {
         if (used.has(state) || !state.isIdle) continue
         state.close()
@@ -127,7 +129,7 @@ export class EndpointRegistry {
       if (endpoints.size === 0 && !keys.has(key)) this.#upstreams.delete(key)
       yield
     }
-    this.#authorities.retain(files)
+    this.#authorities.retain(files, secrets)
     if (files.size > 0) this.#looker ??= setInterval(this.#lookAtAuthorities, LOOK_MS).unref()
     else this.#endLooks()
   }
@@ -169,13 +171,14 @@ export class EndpointRegistry {
       watch: this.#watch,
       idlePrivates: this.#idlePrivates,
       queue: state.queue,
-      tls: (serverName) => this.#tls(serverName, state.policy),
+      tls: (serverName) => this.#tls(serverName, state),
       onTrouble: this.#onTrouble,
     }
   }
 
-  #tls(serverName: string, { verifyTls, caFile }: UpstreamPolicy): UpstreamTls {
-    return { serverName, verify: verifyTls, secureContext: this.#authorities.context(caFile) }
+  #tls(serverName: string, { policy, tls }: UpstreamState<UpstreamPool>): UpstreamTls {
+    const { verifyTls, caFile } = policy
+    return { serverName, verify: verifyTls, secureContext: this.#authorities.context(caFile, tls) }
   }
 }
 

@@ -74,18 +74,26 @@ export function nameCookie({ name }: CookieAttributes, upstream: UpstreamKey): s
   return name || `portico_${hashText(upstream, NAME_SEED).toString(16).padStart(8, '0')}`
 }
 
+/** The request that is answered. */
+export type CookieContext = {
+  readonly scheme: 'http' | 'https'
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+}
+
 /** The field lines that set it. `Cache-Control: private`, since what one client gets is not for others. */
 export function composeSetCookie(
   name: string,
   value: string,
   attributes: CookieAttributes,
-  scheme: 'http' | 'https',
+  { scheme, startedAt }: CookieContext,
 ): string {
-  const { path, domain, maxAge, httpOnly, sameSite } = attributes
+  const { path, domain, maxAge, expires, httpOnly, sameSite } = attributes
   const secure = attributes.secure === 'always' || (attributes.secure === 'auto' && scheme === 'https')
   let line = `Set-Cookie: ${name}=${value}; Path=${path}`
   if (domain !== '') line += `; Domain=${domain}`
   if (maxAge > 0) line += `; Max-Age=${Math.ceil(maxAge / 1000)}`
+  if (expires > 0) line += `; Expires=${new Date(startedAt + expires).toUTCString()}`
   if (secure) line += '; Secure'
   if (httpOnly) line += '; HttpOnly'
   if (sameSite === 'none' ? secure : sameSite !== 'unset') line += `; SameSite=${SAME_SITE[sameSite]}`

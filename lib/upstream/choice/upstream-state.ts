@@ -1,7 +1,7 @@
 /** What an upstream remembers from snapshot to snapshot: its endpoints, its rotations, its clients, and what limits it. HOT */
 import type { Clock } from '../../base/clock.ts'
 import type { EndpointKey } from '../../model/endpoint-key.ts'
-import type { UpstreamKey } from '../../model/upstream.ts'
+import type { EndpointTls, Upstream, UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { EndpointState } from '../endpoint/endpoint.ts'
 import { Rotation } from './balancer/round-robin.ts'
@@ -21,7 +21,7 @@ export type UpstreamSurroundings = Readonly<{
 }>
 
 /** `Pool` is the pool of one snapshot (pool.ts). */
-export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy }>> {
+export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy; upstream: Pick<Upstream, 'tls'> }>> {
   readonly key: UpstreamKey
   readonly clock: Clock
   /** What its clients have of it. */
@@ -69,8 +69,10 @@ export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy }>> {
 
   /** Takes up a pool that comes into force; `candidates` is the number of its endpoints that may be picked. */
   enter(pool: Pool, candidates: number): void {
+    const isOtherTls = pool.upstream.tls?.digest !== this.tls?.digest
     this.#newestPool = pool
     this.#candidates = candidates
+    if (isOtherTls) for (const endpoint of this.endpoints.values()) endpoint.reconsider()
     if (pool.policy === this.#policy) this.#countPlaces()
     else {
       this.#policy = pool.policy
@@ -100,6 +102,11 @@ export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy }>> {
   /** The policy in force, for connections, limits and the circuit. Requests have that of their own snapshot. */
   get policy(): UpstreamPolicy {
     return this.#policy
+  }
+
+  /** What a Secret has for connections to https endpoints. */
+  get tls(): EndpointTls | undefined {
+    return this.#newestPool?.upstream.tls
   }
 
   /** Undefined where the policy has none. */

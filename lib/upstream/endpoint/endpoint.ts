@@ -241,7 +241,7 @@ export class EndpointState implements Timed, Peer {
     pool.acquire(waiter, past, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
-  /** The authorities that it trusts may have changed: new connections use them, and older ones are used only where they are the same. */
+  /** The authorities that it trusts, or the certificate that it is shown, may have changed: new connections use them, and older ones are used only where they are the same. */
   reconsider(): void {
     this.#policy = undefined
   }

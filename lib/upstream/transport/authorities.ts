@@ -1,9 +1,10 @@
-/** The certificate authorities that https endpoints are verified by: those of the system, and of a file besides. */
+/** What https endpoints are verified by, and shown: the authorities of the system and of a file, or what a Secret has. */
 import { createHash } from 'node:crypto'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { readAuthorityFile } from '../../base/authority-file.ts'
 import { isExhaustion } from '../../base/exhaustion.ts'
 import { examineFile, stampOf } from '../../base/small-file.ts'
+import type { EndpointTls } from '../../model/upstream.ts'
 
 const MIN_TLS_VERSION = 'TLSv1.2'
 
@@ -19,6 +20,8 @@ type Known = {
   /** As it was when it was read; `''` where it has to be read. */
   stamp: string
   digest: string
+  /** The last good ones. */
+  certificates: readonly string[]
   /** The last good; undefined where there was none. Each costs a parse of all authorities. */
   context: SecureContext | undefined
   fault: string | undefined
@@ -27,6 +30,8 @@ type Known = {
 export class Authorities {
   readonly #onNews: (news: AuthorityNews) => void
   readonly #files = new Map<string, Known>()
+  /** By the digests of the Secrets, and in them by those of the files that count beside them. */
+  readonly #ofSecrets = new Map<string, Map<string, SecureContext>>()
   #system: SecureContext | undefined
 
   constructor(onNews: (news: AuthorityNews) => void = () => {}) {
@@ -35,11 +40,12 @@ export class Authorities {
 
   /**
    * As the file was when it was last looked at. An unusable one never makes verification laxer: where it was never good, only
-   * the system's authorities are left. `''` is no file.
+   * the system's authorities are left. `''` is no file. Equal Secrets have the same context.
    */
-  context(file: string): SecureContext {
-    const own = file === '' ? undefined : this.#find(file).context
-    if (own) return own
+  context(file: string, tls?: EndpointTls): SecureContext {
+    const known = file === '' ? undefined : this.#find(file)
+    if (tls !== undefined) return this.#findOfSecret(tls, known)
+    if (known?.context) return known.context
     this.#system ??= createSecureContext({ minVersion: MIN_TLS_VERSION })
     return this.#system
   }
@@ -53,15 +59,35 @@ export class Authorities {
     return isOther
   }
 
-  /** All others are forgotten. */
-  retain(files: ReadonlySet<string>): void {
+  /** All other files, and Secrets with other digests, are forgotten. */
+  retain(files: ReadonlySet<string>, secrets: ReadonlySet<string>): void {
     for (const file of this.#files.keys()) if (!files.has(file)) this.#files.delete(file)
+    for (const digest of this.#ofSecrets.keys()) if (!secrets.has(digest)) this.#ofSecrets.delete(digest)
+  }
+
+  #findOfSecret(tls: EndpointTls, known: Known | undefined): SecureContext {
+    const { certificatePem, privateKeyPem, authorities, digest } = tls
+    const contexts = this.#ofSecrets.get(digest) ?? new Map<string, SecureContext>()
+    this.#ofSecrets.set(digest, contexts)
+    const file = authorities === '' && known?.context ? known : undefined
+    const found = contexts.get(file?.digest ?? '')
+    if (found) return found
+    // Of a file that has changed, the old authorities are not needed again.
+    contexts.clear()
+    const context = createSecureContext({
+      minVersion: MIN_TLS_VERSION,
+      ...(certificatePem !== '' && { cert: certificatePem, key: privateKeyPem }),
+      ...(authorities !== '' && { ca: authorities }),
+      ...(file && { ca: [...rootCertificates, ...file.certificates] }),
+    })
+    contexts.set(file?.digest ?? '', context)
+    return context
   }
 
   #find(file: string): Known {
     let known = this.#files.get(file)
     if (!known) {
-      known = { stamp: '', digest: '', context: undefined, fault: undefined }
+      known = { stamp: '', digest: '', certificates: [], context: undefined, fault: undefined }
       this.#files.set(file, known)
       this.#read(file, known)
     }
@@ -84,6 +110,7 @@ export class Authorities {
         })
       }
       known.digest = next
+      known.certificates = certificates
       known.fault = undefined
       const isOther = known.context !== context
       if ((isOther && context !== undefined) || fault !== undefined)

@@ -9,7 +9,7 @@ import { EndpointState, type PlaceQueue } from '../../../lib/upstream/endpoint/e
 import { IdlePrivates } from '../../../lib/upstream/transport/private-connections.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 
-export const NOBODY: PickContext = { clientAddress: '127.0.0.1', target: '/', header: () => undefined }
+export const NOBODY: PickContext = { clientAddress: '127.0.0.1', hostname: '', target: '/', header: () => undefined }
 
 const settings = makeSettings()
 

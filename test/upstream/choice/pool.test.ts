@@ -11,8 +11,8 @@ import { type EndpointWords, makeUpstream } from '../../helpers/snapshot.ts'
 type Words = Partial<PickContext> & { cookie?: string; fields?: Readonly<Record<string, string>> }
 
 function by(words: Words = {}): PickContext {
-  const { clientAddress = '127.0.0.1', target = '/', cookie, fields = {} } = words
-  return { clientAddress, target, header: (name) => (name === 'cookie' ? cookie : fields[name]) }
+  const { clientAddress = '127.0.0.1', hostname = '', target = '/', cookie, fields = {} } = words
+  return { clientAddress, hostname, target, header: (name) => (name === 'cookie' ? cookie : fields[name]) }
 }
 
 const NOBODY = by()
@@ -356,6 +356,11 @@ t.test('ClientIP affinity (S24)', async (t) => {
     const second = pool.pick(client(1), [first as (typeof pool.states)[0]])
     t.not(second, first)
     t.equal(pool.pick(client(1), []), second, 'it stays with whom it was given then')
+    const { port } = (second as (typeof pool.states)[0]).identity
+    ground.change({ ...policy, 'affinity.onDead': 'keep' })
+    const sickOne = ground.pool(five.map((each) => (each.port === port ? { ...each, health: sick() } : each)))
+    t.equal(pickPort(sickOne, client(1)), 'PORTICO_UP_AFFINITY_LOST', 'keep: until it is gone')
+    ground.pool(five)
     t.equal(ground.change({ ...policy, 'affinity.onDead': 'refuse' }).pick(client(1), []), second)
     const left = ground.pool(five.filter(({ port }) => port !== (second as (typeof pool.states)[0]).identity.port))
     t.equal(pickPort(left, client(1)), 'PORTICO_UP_AFFINITY_LOST')
@@ -385,7 +390,7 @@ t.test('cookie affinity', async (t) => {
   type Ground = ReturnType<typeof makeGround>
   /** The lines that an answer of this endpoint gets. */
   const linesOf = (pool: UpstreamPool, port: number, cookie?: string, scheme: 'http' | 'https' = 'http') =>
-    pool.answerLines({ ...by(cookie === undefined ? {} : { cookie }), scheme }, find(pool, port))
+    pool.answerLines({ ...by(cookie === undefined ? {} : { cookie }), scheme, startedAt: 1_000 }, find(pool, port))
   const find = (pool: UpstreamPool, port: number) => pool.states.find(({ identity }) => identity.port === port)!
   const cookieOf = (pool: UpstreamPool, port: number) => /^Set-Cookie: (\S+=[^;]+);/.exec(linesOf(pool, port))![1]!
   const start = (ground: Ground) => {
@@ -468,6 +473,21 @@ t.test('cookie affinity', async (t) => {
     t.match(pool.pick(by({ cookie }), [find(pool, 2)]), { code: 'PORTICO_UP_AFFINITY_LOST' }, 'one that was tried')
   })
 
+  t.test('keep: clients stay with a dead endpoint until it is gone or not ready', async (t) => {
+    const ground = makeGround({ ...policy, 'affinity.onDead': 'keep' })
+    const cookie = cookieOf(start(ground), 2)
+    const others = [{ port: 1 }, { port: 3 }]
+    const sickOne = ground.pool([...others, { port: 2, health: sick() }])
+    t.equal(pickPort(sickOne, by({ cookie })), 'PORTICO_UP_AFFINITY_LOST')
+    t.type(pickPort(sickOne), 'number')
+    t.equal(new Set(pickPorts(sickOne, 4, by({ cookie: `${cookie.slice(0, -1)}?` }))).size, 2, 'its signature counts')
+    const pool = ground.pool(three)
+    t.match(pool.pick(by({ cookie }), [find(pool, 2)]), { code: 'PORTICO_UP_AFFINITY_LOST' }, 'one that was tried')
+    t.same(pickPorts(ground.pool(others), 4, by({ cookie })).sort(), [1, 1, 3, 3])
+    const leaving = ground.pool([...others, { port: 2, ready: false, serving: true, terminating: true }])
+    t.same(pickPorts(leaving, 4, by({ cookie })).sort(), [1, 1, 3, 3])
+  })
+
   t.test('who was given a backup comes back when there is better', async (t) => {
     const ground = makeGround(policy)
     const backup = { port: 9, backup: true } as const
@@ -497,6 +517,10 @@ t.test('cookie affinity', async (t) => {
     t.equal(
       attributes({ path: '/shop', domain: 'example.com', maxAge: 90_500, sameSite: 'strict' }, 'http'),
       'Path=/shop; Domain=example.com; Max-Age=91; HttpOnly; SameSite=Strict',
+    )
+    t.equal(
+      attributes({ expires: 90_000, maxAge: 34_560_000_000 }, 'http'),
+      'Path=/; Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:01:31 GMT; HttpOnly; SameSite=Lax',
     )
     pool = ground.change({ 'affinity.type': 'cookie' })
     pickPort(pool)

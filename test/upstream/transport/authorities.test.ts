@@ -60,7 +60,7 @@ t.test('a file is followed where it is looked at, and the last good of it stays'
     'read',
     'kept: ca.pem cannot be read (ENOENT)',
   ])
-  authorities.retain(new Set())
+  authorities.retain(new Set(), new Set())
   t.equal(authorities.context(file), system, 'it is forgotten where nothing uses it')
 })
 

@@ -7,7 +7,7 @@ import { type Exchange, openPool, send } from './exchange.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-const NOBODY = { clientAddress: '127.0.0.1', target: '/', header: () => undefined }
+const NOBODY = { clientAddress: '127.0.0.1', hostname: '', target: '/', header: () => undefined }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 

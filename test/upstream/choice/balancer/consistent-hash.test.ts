@@ -11,8 +11,9 @@ function create(
   table: ConsistentHashOptions['table'],
   candidates: readonly TestCandidate[],
   boundedLoad: number = 0,
+  subset: number = 1,
 ): ConsistentHash {
-  return new ConsistentHash(candidates, { key: createHashKey('client-ip'), table, boundedLoad })
+  return new ConsistentHash(candidates, { key: createHashKey('client-ip'), table, boundedLoad, subset })
 }
 
 const assign = (balancer: ConsistentHash, keys: readonly string[] = KEYS) =>
@@ -114,10 +115,60 @@ t.test('a bound comes into play with a hot key alone: it overflows to one neighb
   t.equal(Math.max(...unbounded.map(({ state }) => state.inFlight)), 100)
 })
 
+for (const table of TABLES) {
+  t.test(
+    `${table}: the endpoints of a subset share a key by their load, and are the same ones from request to request`,
+    async (t) => {
+      const candidates = makeMany(10)
+      const balancer = create(table, candidates, 0, 3)
+      const owners = new Set<string>()
+      for (let count = 0; count < 90; count++) {
+        const picked = balancer.pickFor('key', [])!
+        picked.state.begin()
+        owners.add(picked.key)
+      }
+      t.equal(owners.size, 3)
+      const busy = candidates.filter(({ key }) => owners.has(key))
+      t.same(
+        busy.map(({ state }) => state.inFlight),
+        [30, 30, 30],
+        'each request goes to the one with the fewest',
+      )
+      busy[0]!.state.end()
+      t.equal(balancer.pickFor('key', [])!.key, busy[0]!.key)
+      const others = new Set(KEYS.slice(0, 50).map((key) => balancer.pickFor(key, [])!.key))
+      t.ok(others.size > 5, 'other keys have others')
+      const left = candidates.filter((one) => one !== busy[0])
+      const after = create(table, left, 0, 3)
+      const rest = new Set(Array.from({ length: 60 }, () => after.pickFor('key', [])!.key))
+      t.ok([...owners].every((key) => key === busy[0]!.key || !rest.has(key) || owners.has(key)))
+      t.equal(
+        after.pickFor(
+          'key',
+          busy.slice(1).map(({ state }) => state),
+        )!.state.inFlight,
+        0,
+        'another one joins the two that stay',
+      )
+    },
+  )
+}
+
+t.test(
+  'equally busy endpoints of a subset are drawn, and a subset larger than all endpoints is all of them',
+  async (t) => {
+    const balancer = create('ring', makeMany(4), 0, 9)
+    const counts = countKeys(Array.from({ length: 4_000 }, () => balancer.pickFor('key', [])!.key))
+    for (const count of counts.values()) t.ok(count > 800 && count < 1_200, `${count}`)
+    t.equal(counts.size, 4)
+  },
+)
+
 t.test('the keys of a hash', async (t) => {
   const fields: Readonly<Record<string, string>> = { 'x-user': 'ann', cookie: 'a=1; sid="s 1"; b=2', 'x-empty': '' }
   const context = {
     clientAddress: '192.0.2.7',
+    hostname: 'shop.test',
     target: '/a/b?c=d&e=%66+f&e=g&empty=',
     header: (name: string) => fields[name],
   }
@@ -135,9 +186,15 @@ t.test('the keys of a hash', async (t) => {
     ['query:e', 'f f'],
     ['query:C', '192.0.2.7'],
     ['query:empty', '192.0.2.7'],
+    ['host', 'shop.test'],
+    ['host+path', 'shop.test\n/a/b'],
+    ['path+host', '/a/b\nshop.test'],
+    ['header:X-User+query:c+client-ip', 'ann\nd\n192.0.2.7'],
+    ['header:X-Other+cookie:sid', '\ns 1'],
+    ['header:X-Other+cookie:SID', '192.0.2.7'],
   ]
   for (const [on, key] of cases) t.equal(createHashKey(on)(context), key, on)
-  const connection = { clientAddress: '192.0.2.7', target: '', header: () => undefined }
-  for (const on of ['uri', 'path', 'header:a', 'cookie:a', 'query:a'])
+  const connection = { clientAddress: '192.0.2.7', hostname: '', target: '', header: () => undefined }
+  for (const on of ['uri', 'path', 'host', 'header:a', 'cookie:a', 'query:a', 'host+uri'])
     t.equal(createHashKey(on)(connection), '192.0.2.7', on)
 })

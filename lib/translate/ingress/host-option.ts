@@ -1,0 +1,86 @@
+/** What an Ingress says of its hosts as a whole: further names, and whether the host with `www.`, or without it, leads to them. */
+import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { printResource } from '../../kubernetes/resource.ts'
+import type { Schema } from '../../settings/setting.ts'
+import { describeChoices, describeText } from '../annotation-schema.ts'
+import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
+import type { FilterMention, FilterMentions } from './mention.ts'
+
+const MOST_ALIASES = 100
+
+/** RFC 1123 §2.1, in lower case; `*.` stands for one label. */
+const HOST = /^(?:\*\.)?(?:[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/
+
+export const HOST_ANNOTATIONS = {
+  'host-aliases': describeText(
+    'Further names of the hosts of the Ingress, with commas between: they have the routes of the first host. A name that a rule has is left out.',
+  ),
+  'host-www': describeChoices(
+    'redirect: www.example.com, where no rule has it, redirects to the host example.com of the Ingress, or the other way round (308).',
+    ['redirect'],
+  ),
+} as const satisfies Readonly<Record<string, Schema>>
+
+type HostAnnotation = keyof typeof HOST_ANNOTATIONS
+
+/** What to write, and how a RoutePolicy may write it. */
+export const HOST_FORMS: Readonly<Record<HostAnnotation, OptionForm>> = {
+  'host-aliases': { structure: 'list', help: 'write hosts, as in "shop.example.org, *.shop.example.org"' },
+  'host-www': { help: 'write "redirect"' },
+}
+
+/** What is said of the hosts of an Ingress. */
+export type HostOptions = Readonly<{ aliases: readonly string[]; hasWww: boolean }>
+
+/** What cannot be used is left out. */
+export function readHostOptions(said: FilterMentions): HostOptions {
+  const aliases = readAliases(said).filter((name) => HOST.test(name))
+  return { aliases: aliases.slice(0, MOST_ALIASES), hasWww: readText(said.get('host-www')) === 'redirect' }
+}
+
+/** Reports what an object says and cannot be used. */
+export function checkHostOptions(said: FilterMentions, diagnostics: DiagnosticList): void {
+  const aliases = readAliases(said)
+  const wrong = aliases.find((name) => !HOST.test(name))
+  if (wrong !== undefined)
+    report(said.get('host-aliases')!, `"${wrong}" is no host`, HOST_FORMS['host-aliases'].help, diagnostics)
+  if (aliases.length > MOST_ALIASES) {
+    report(said.get('host-aliases')!, `it has more than ${MOST_ALIASES} names`, 'leave some out', diagnostics)
+  }
+  const www = readText(said.get('host-www'))
+  if (www !== undefined && www !== 'redirect') {
+    report(said.get('host-www')!, `"${www}" says nothing of hosts`, HOST_FORMS['host-www'].help, diagnostics)
+  }
+}
+
+function readAliases(said: FilterMentions): readonly string[] {
+  const text = readText(said.get('host-aliases')) ?? ''
+  return text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter((name) => name !== '')
+}
+
+/** Undefined where nothing is said, or no text. */
+function readText(mention: FilterMention | undefined): string | undefined {
+  const value = mention?.config?.options.value as OptionText | undefined
+  return typeof value === 'string' ? value : undefined
+}
+
+function report(
+  { owner, label, field }: FilterMention,
+  message: string,
+  help: string,
+  diagnostics: DiagnosticList,
+): void {
+  diagnostics.add(
+    owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE',
+    `${label}: ${message}`,
+    {
+      position: owner.origin.locate(field),
+      resource: printResource(owner),
+      severity: 'error',
+      help: `${help}; until then it is left out`,
+    },
+  )
+}

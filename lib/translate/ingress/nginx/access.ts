@@ -1,0 +1,109 @@
+/** Lists of addresses, `satisfy`, and limits of clients (IP, AC, RL). */
+import type { NginxAnnotation, NginxFeature, NginxReader } from './feature.ts'
+import { NUMBER, RANGES } from './feature.ts'
+
+/** The most that rate-limit and concurrency-limit take. */
+const MOST_RATE = 1_000_000
+const MOST_AT_ONCE = 100_000
+const USUAL_MULTIPLIER = 5
+/** RL2, RL4: the status of what is refused. */
+const REFUSED = '503'
+
+const LIST: NginxAnnotation = { form: RANGES, onFault: 'closed', options: ['allow-source-range'] }
+
+export const SOURCE_RANGES: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'allowlist-source-range': LIST,
+    'whitelist-source-range': LIST,
+    'denylist-source-range': {
+      ...LIST,
+      options: ['deny-source-range'],
+      differs: 'a client that is denied stays out with `satisfy: any` too',
+    },
+  },
+  write(nginx) {
+    const name = firstOf(nginx, 'allowlist-source-range', 'whitelist-source-range')
+    copy(nginx, name, 'allow-source-range')
+    copy(nginx, 'denylist-source-range', 'deny-source-range')
+  },
+}
+
+export const SATISFY: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    satisfy: {
+      form: { pattern: /^(?:any|all)$/, fault: 'is neither any nor all', help: 'write "any" or "all"' },
+      onFault: 'default',
+      options: ['satisfy'],
+    },
+  },
+  write: (nginx) => copy(nginx, 'satisfy', 'satisfy'),
+}
+
+const NETWORKS = 'an IPv6 client is its /64 network, and each worker counts its part'
+const RATE: NginxAnnotation = {
+  form: NUMBER,
+  onFault: 'refused',
+  options: ['rate-limit', 'rate-limit-burst', 'rate-limit-status'],
+  differs: NETWORKS,
+}
+const EXEMPT: NginxAnnotation = {
+  form: RANGES,
+  onFault: 'closed',
+  options: ['rate-limit-exempt', 'concurrency-limit-exempt'],
+}
+
+/** RL2: a leaky bucket with `nodelay` lets a burst and one request more through at once, and is a token bucket of that size. */
+export const LIMITS: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'limit-rps': RATE,
+    'limit-rpm': RATE,
+    'limit-connections': {
+      form: NUMBER,
+      onFault: 'refused',
+      options: ['concurrency-limit', 'concurrency-limit-status'],
+      differs: NETWORKS,
+    },
+    'limit-burst-multiplier': { form: NUMBER, onFault: 'refused', options: ['rate-limit-burst'] },
+    'limit-allowlist': EXEMPT,
+    'limit-whitelist': EXEMPT,
+  },
+  write(nginx) {
+    const multiplier = readCount(nginx, 'limit-burst-multiplier') || USUAL_MULTIPLIER
+    const rates = (['limit-rps', 'limit-rpm'] as const).flatMap((name) => {
+      const count = Math.min(readCount(nginx, name), MOST_RATE)
+      return count === 0 ? [] : [{ name, rate: `${count}/${name.at(-1)}`, burst: count * multiplier + 1 }]
+    })
+    const exempt = firstOf(nginx, 'limit-allowlist', 'limit-whitelist')
+    const [first] = rates
+    if (first !== undefined) {
+      nginx.set('rate-limit', rates.map(({ rate }) => rate).join(', '), first.name)
+      const bursts = rates.map(({ burst }) => Math.min(burst, MOST_RATE))
+      nginx.set('rate-limit-burst', bursts.join(', '), first.name)
+      nginx.set('rate-limit-status', REFUSED, first.name)
+      copy(nginx, exempt, 'rate-limit-exempt')
+    }
+    const atOnce = Math.min(readCount(nginx, 'limit-connections'), MOST_AT_ONCE)
+    if (atOnce === 0) return
+    nginx.set('concurrency-limit', String(atOnce), 'limit-connections')
+    nginx.set('concurrency-limit-status', REFUSED, 'limit-connections')
+    copy(nginx, exempt, 'concurrency-limit-exempt')
+  },
+}
+
+/** RL7: 0 is no limit. */
+function readCount(nginx: NginxReader, name: string): number {
+  return Math.max(0, nginx.number(name) ?? 0)
+}
+
+/** The first that is written; the last where none is. */
+function firstOf(nginx: NginxReader, name: string, other: string): string {
+  return nginx.text(name) === undefined ? other : name
+}
+
+function copy(nginx: NginxReader, name: string, option: string): void {
+  const text = nginx.text(name)
+  if (text !== undefined) nginx.set(option, text, name)
+}

@@ -1,0 +1,218 @@
+/**
+ * The annotations of ingress-nginx on one Ingress as options of Portico's own: what reads the options finds them beside those that the
+ * Ingress writes itself, and knows nothing of nginx.
+ */
+import { addOutcome, type DiagnosticList } from '../../../base/diagnostics.ts'
+import { veilPosition } from '../../../base/veil.ts'
+import { FILTERS } from '../../../filters/registry.ts'
+import { type Ingress, printResource } from '../../../kubernetes/resource.ts'
+import { ANNOTATION_DOMAIN } from '../../../settings/service.ts'
+import {
+  type FaultOutcome,
+  type HostWishes,
+  NGINX_DOMAIN,
+  type NginxAnnotation,
+  type NginxFeature,
+  type NginxReader,
+} from './feature.ts'
+import { findFeature, isIdle, NGINX_FEATURES } from './features.ts'
+import { CANARY } from './hosts.ts'
+
+/** The value of an option, and the whole name of the annotation that it comes from. */
+type Alias = Readonly<{ value: string; annotation: string }>
+
+/** Something that is written and is not done so. */
+type Flaw = Readonly<{
+  annotation: string
+  message: string
+  help: string
+  outcome: FaultOutcome | 'part'
+  isSecret: boolean
+}>
+
+/** An annotation that has no effect, since the Ingress has the filter, or the option, of Portico's own. */
+type Overridden = Readonly<{ annotation: string; by: string }>
+
+/** What the annotations of ingress-nginx on an Ingress come to. */
+export type Aliases = Readonly<{
+  /** Nothing is said of filters and other options of routes. */
+  isEmpty: boolean
+  /** By the names of options, without the domain. */
+  options: ReadonlyMap<string, Alias>
+  /** Whole names of the annotations that are done, or would not be noticed. */
+  handled: ReadonlySet<string>
+  flaws: readonly Flaw[]
+  overridden: readonly Overridden[]
+  /** The annotation that closes the routes; undefined: none does. */
+  closing: string | undefined
+  hosts: HostWishes
+}>
+
+const NONE: Aliases = Object.freeze({
+  isEmpty: true,
+  options: new Map(),
+  handled: new Set<string>(),
+  flaws: [],
+  overridden: [],
+  closing: undefined,
+  hosts: Object.freeze({}),
+})
+
+/** An object does not change, and its routes are many. */
+const known = new WeakMap<Ingress, Aliases>()
+
+export function readAliases(ingress: Ingress): Aliases {
+  let found = known.get(ingress)
+  if (found === undefined) {
+    const names = Object.keys(ingress.meta.annotations)
+    found = names.some((name) => name.startsWith(NGINX_DOMAIN)) ? new AliasReader(ingress).read() : NONE
+    known.set(ingress, found)
+  }
+  return found
+}
+
+/** Reports what of the annotations is not done as it is written, and those that stand beside options of Portico's own. */
+export function checkAliases(ingress: Ingress, diagnostics: DiagnosticList): void {
+  const { flaws, overridden } = readAliases(ingress)
+  const resource = printResource(ingress)
+  const locate = (annotation: string) => ingress.origin.locate(['metadata', 'annotations', annotation])
+  for (const { annotation, message, help, outcome, isSecret } of flaws) {
+    const position = locate(annotation)
+    const isClosed = outcome === 'closed' || outcome === 'refused'
+    diagnostics.add('PORTICO_ANN_VALUE', `${annotation}: ${message}`, {
+      severity: isClosed ? 'error' : 'warning',
+      position: isSecret ? veilPosition(position) : position,
+      resource,
+      help: outcome === 'part' ? help : addOutcome(help, OUTCOMES[outcome]),
+    })
+  }
+  for (const { annotation, by } of overridden) {
+    diagnostics.add('PORTICO_ROUTE_FILTER_OVERRIDDEN', `${annotation} does nothing: ${by} stands beside it`, {
+      position: veilPosition(locate(annotation)),
+      resource,
+      help: 'leave one of them out',
+    })
+  }
+}
+
+const OUTCOMES: Readonly<Record<FaultOutcome, string>> = {
+  default: 'until then it counts as not written, as in ingress-nginx',
+  closed: 'until then the routes of this Ingress answer 503',
+  refused: 'until then the routes of this Ingress answer 503: ingress-nginx refuses the Ingress',
+}
+
+/** By the names of their annotations without the domain. */
+const FILTERS_BY_OPTION = new Map(
+  FILTERS.flatMap((spec) => Object.keys(spec.annotations).map((name) => [name, spec] as const)),
+)
+
+class AliasReader implements NginxReader {
+  readonly namespace: string
+  readonly paths: readonly string[]
+  readonly hosts: HostWishes = {}
+  readonly #annotations: Readonly<Record<string, string>>
+  readonly #options = new Map<string, Alias>()
+  readonly #overridden = new Map<string, string>()
+  readonly #flaws: Flaw[] = []
+  readonly #values = new Map<string, string>()
+
+  constructor({ meta, rules }: Ingress) {
+    this.namespace = meta.namespace
+    this.paths = rules.flatMap(({ paths = [] }) => paths.map(({ path }) => path))
+    this.#annotations = meta.annotations
+  }
+
+  read(): Aliases {
+    const handled = new Set<string>()
+    const features = new Set<NginxFeature>()
+    // CA6: of a canary nothing else counts.
+    const isCanary = /^(?:1|t|T|TRUE|true|True)$/.test(this.#annotations[`${NGINX_DOMAIN}canary`]?.trim() ?? '')
+    for (const [annotation, value] of Object.entries(this.#annotations)) {
+      if (!annotation.startsWith(NGINX_DOMAIN)) continue
+      const name = annotation.slice(NGINX_DOMAIN.length)
+      const feature = findFeature(name)
+      if (feature === undefined && !isIdle(name) && !isCanary) continue
+      handled.add(annotation)
+      if (feature === undefined || (isCanary && feature !== CANARY)) continue
+      this.#take(name, value.trim(), feature.annotations[name]!)
+      features.add(feature)
+    }
+    for (const feature of NGINX_FEATURES) if (features.has(feature)) feature.write(this)
+    const closing = this.#flaws.find(({ outcome }) => outcome === 'closed' || outcome === 'refused')?.annotation
+    return Object.freeze({
+      isEmpty: this.#options.size === 0 && closing === undefined,
+      options: this.#options,
+      handled,
+      flaws: this.#flaws,
+      overridden: [...this.#overridden].map(([annotation, by]) => ({ annotation, by })),
+      closing,
+      hosts: Object.freeze(this.hosts),
+    })
+  }
+
+  /** G2: an empty value counts as not written. */
+  #take(name: string, value: string, { form, onFault }: NginxAnnotation): void {
+    if (value === '') {
+      this.#add(name, 'it is empty', 'write a value, or leave it out', 'default')
+    } else if (form.pattern.test(value)) {
+      this.#values.set(name, value)
+    } else {
+      const message = form.isSecret ? `this ${form.fault}` : `${JSON.stringify(value)} ${form.fault}`
+      this.#add(name, message, form.help, onFault)
+    }
+  }
+
+  isWritten(name: string): boolean {
+    return this.#annotations[NGINX_DOMAIN + name] !== undefined
+  }
+
+  text(name: string): string | undefined {
+    return this.#values.get(name)
+  }
+
+  flag(name: string): boolean | undefined {
+    const text = this.#values.get(name)
+    return text === undefined ? undefined : /^[1tT]/.test(text)
+  }
+
+  number(name: string): number | undefined {
+    const text = this.#values.get(name)
+    return text === undefined ? undefined : Number(text)
+  }
+
+  set(option: string, value: string, name: string): void {
+    const annotation = NGINX_DOMAIN + name
+    const by = this.#findOwn(option)
+    if (by === undefined) this.#options.set(option, { value, annotation })
+    else this.#overridden.set(annotation, by)
+  }
+
+  warn(name: string, message: string, help: string): void {
+    this.#add(name, message, help, 'part')
+  }
+
+  close(name: string, message: string, help: string): void {
+    this.#add(name, message, help, 'closed')
+  }
+
+  #add(name: string, message: string, help: string, outcome: Flaw['outcome']): void {
+    const isSecret = findFeature(name)?.annotations[name]?.form.isSecret === true
+    this.#flaws.push({ annotation: NGINX_DOMAIN + name, message, help, outcome, isSecret })
+  }
+
+  /**
+   * Portico's own annotation of the same filter, or of the same option; undefined: there is none. A filter counts as a whole, but for a
+   * restriction that stands by itself: what keeps clients out is not lost because of another list.
+   */
+  #findOwn(option: string): string | undefined {
+    const spec = FILTERS_BY_OPTION.get(option)
+    const isAlone = spec === undefined || (spec.isGuard && spec.annotations[option]!.needs === undefined)
+    const names = isAlone ? [option] : Object.keys(spec.annotations)
+    return names.map((name) => ANNOTATION_DOMAIN + name).find((name) => this.#annotations[name] !== undefined)
+  }
+}
+
+/** True for an Ingress that is a canary of another one. */
+export function isCanary(ingress: Ingress): boolean {
+  return readAliases(ingress).hosts.canary !== undefined
+}
