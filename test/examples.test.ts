@@ -2,7 +2,7 @@
  * Every example does what its README's table says: its own commands are run, and each request of the table is made. What people
  * run has fixed ports, which anybody may have where tests run: of a copy each is another, free one.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -11,13 +11,13 @@ import { type AddressInfo, createServer, isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { createBrotliDecompress, gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { runPortico } from './bin/process.ts'
+import { runPortico, serveHere } from './bin/process.ts'
 import { findFreePorts } from './helpers/free-ports.ts'
 import { keepChild } from './helpers/kept-child.ts'
-import { startPortico } from './helpers/portico.ts'
 
 type Row = { request: string; expected: string }
 type Answer = { status: number; headers: http.IncomingHttpHeaders; cookie: string | undefined; body: string }
@@ -123,7 +123,7 @@ for (const name of names) {
     const check = await runPortico(['check', ...inputs])
     t.equal(check.status, 0, check.stdout + check.stderr)
 
-    const portico = await startPortico(t, ['run', '--local', ...inputs])
+    const portico = await serveHere(t, ['run', '--local', ...inputs])
     const ports = { 8080: portico.ports.http, 8443: portico.ports.https, 8053: portico.ports.dns ?? 0 }
     const rows = readRows(readme)
     t.ok(rows.length > 0, 'the README has a table of requests')
@@ -191,10 +191,11 @@ async function checkRow(
   const code = /`(.*?)`/.exec(row.request)![1]!
   if (code.startsWith('dig ')) {
     const words = code.split(' ').slice(1)
-    const dug = spawnSync('dig', ['+tries=1', ...words.map((word) => (word === '8053' ? String(ports[8053]) : word))], {
-      encoding: 'utf8',
-    })
-    if (dug.error) return void t.comment(`skipped: dig is not installed: ${label}`)
+    const arguments_ = ['+tries=1', ...words.map((word) => (word === '8053' ? String(ports[8053]) : word))]
+    const dug = await promisify(execFile)('dig', arguments_).catch(
+      (error: NodeJS.ErrnoException & { stdout: string }) => error,
+    )
+    if ('code' in dug && dug.code === 'ENOENT') return void t.comment(`skipped: dig is not installed: ${label}`)
     const expected = [...row.expected.matchAll(/`(.*?)`/g)].map((match) => match[1]!)
     t.same(dug.stdout.trim().split('\n').sort(), expected.sort(), label)
     return

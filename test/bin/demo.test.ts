@@ -101,8 +101,8 @@ t.test('the demo listens on loopback alone, unless an address is named or it run
   const [{ ports, stderr }, told, set, image] = await Promise.all([
     startGateway(t, ['demo']),
     startGateway(t, ['demo', '--http-address', '0.0.0.0']),
-    startGateway(t, ['demo'], { environment: { PORTICO_HTTP_ADDRESS: '0.0.0.0' } }),
-    startGateway(t, ['demo'], { environment: { container: 'oci' } }),
+    startGateway(t, ['demo', '--workers', '0'], { environment: { PORTICO_HTTP_ADDRESS: '0.0.0.0' } }),
+    startGateway(t, ['demo', '--workers', '0'], { environment: { container: 'oci' } }),
   ])
   t.notOk(await isReachable(ports.http))
   t.notOk(await isReachable(ports.https))

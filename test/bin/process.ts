@@ -1,4 +1,4 @@
-/** Runs the command line to its end, in this process or in one of its own; starts a gateway. */
+/** Runs the command line, to its end or until it serves, in this process or in one of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -9,8 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { runCommandLine } from '../../bin/command-line.ts'
+import type { HostProcess } from '../../bin/host-process.ts'
 import { giveCertificate } from '../helpers/kept-certificate.ts'
 import { keepChild } from '../helpers/kept-child.ts'
+import { SHORT_LIVED } from '../helpers/short-lived.ts'
+import { until } from '../helpers/until.ts'
 import { TestProcess } from './test-process.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
@@ -56,7 +59,7 @@ async function runHere(words: readonly string[], { stdin, environment, cwd }: Pr
 /** Runs any verb as a process of its own: waits for the exit, and reads both streams whole. */
 export async function runProcess(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
-    spawn(process.execPath, [MAIN, ...words], {
+    spawn(process.execPath, [...SHORT_LIVED, MAIN, ...words], {
       stdio: 'pipe',
       env: cleanEnvironment(options.environment),
       ...(options.cwd && { cwd: options.cwd }),
@@ -93,7 +96,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const readyFile = join(folder, 'ready.json')
   await giveCertificate(folder)
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
-  const all = [process.execPath, ...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
+  const nodeFlags = [...SHORT_LIVED, ...(options.nodeFlags ?? [])]
+  const all = [process.execPath, ...nodeFlags, MAIN, ...words, ...free, '--ready-file', readyFile]
   const [program = '', ...rest] = limitDescriptors(all, options.descriptors)
   const child = keepChild(
     spawn(program, rest, {
@@ -136,6 +140,64 @@ export async function startGateway(t: Test, words: readonly string[], options: S
       waitFor(`it said ${words}`, () =>
         typeof words === 'string' ? (stdout + stderr).includes(words) : words.test(stdout + stderr),
       ),
+    ended,
+  }
+}
+
+export type Served = Readonly<{
+  ports: Readonly<{ http: number; https: number; admin: number; dns?: number; pid: number }>
+  readyFile: string
+  /** All that it has told so far. */
+  stderr(): string
+  /** Resolves once stderr holds the text. */
+  says(words: string): Promise<void>
+  /** As if this process had got the signal. */
+  raise(signal: NodeJS.Signals): void
+  /** Resolves to the exit code. */
+  ended: Promise<number>
+}>
+
+/**
+ * Serves in this process, which saves the start of another, on free ports. It has no log, which would go into the output of the
+ * tests. Until the test ends `cwd` is the working directory of the process.
+ */
+export async function serveHere(t: Test, words: readonly string[], options: ProcessOptions = {}): Promise<Served> {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-here-'))
+  const readyFile = join(folder, 'ready.json')
+  await giveCertificate(folder)
+  const free = ['http', 'https', 'admin', 'dns'].flatMap((name) => [`--${name}-port`, '0'])
+  const all = [...words, ...free, '--data-dir', folder, '--ready-file', readyFile, '--set', 'log.level=silent']
+  const test = new TestProcess(all, cleanEnvironment(options.environment), options.stdin)
+  const listeners = new Map<string, () => void>()
+  const on = (event: string, listener: () => void) => listeners.set(event, listener)
+  // What ends a process that lingers would end the tests.
+  const host: HostProcess = Object.assign(test, { on, exit: () => undefined as never })
+  const before = process.cwd()
+  if (options.cwd !== undefined) process.chdir(options.cwd)
+  let code: number | undefined
+  const ended = runCommandLine(host).then((ending) => {
+    code = ending
+    return ending
+  })
+  t.teardown(async () => {
+    listeners.get('SIGTERM')?.()
+    await ended
+    process.chdir(before)
+    rmSync(folder, { recursive: true, force: true })
+  })
+  let told = ''
+  const stderr = () => {
+    told += test.output('stderr')
+    return told
+  }
+  await until(() => existsSync(readyFile) || code !== undefined)
+  if (code !== undefined) throw new Error(`ended with ${code} before it was ready:\n${stderr()}`)
+  return {
+    ports: JSON.parse(readFileSync(readyFile, 'utf8')),
+    readyFile,
+    stderr,
+    says: (words) => until(() => stderr().includes(words)),
+    raise: (signal) => listeners.get(signal)?.(),
     ended,
   }
 }

@@ -9,7 +9,10 @@ import t, { type Test } from 'tap'
 import { isInContainer } from '../../lib/platform/container.ts'
 import { findFreePorts } from '../helpers/free-ports.ts'
 import { until } from '../helpers/until.ts'
-import { runPortico, runProcess, startGateway } from './process.ts'
+import { runPortico, runProcess, serveHere, startGateway } from './process.ts'
+
+/** What a process of its own would change nothing of. */
+const HERE = ['run', '-f', 'shop.yaml', '--workers', '0']
 
 async function startUpstream(t: Test, answer: RequestListener): Promise<number> {
   const server = createServer(answer)
@@ -70,31 +73,27 @@ t.test('run serves, says where in the ready file, and SIGTERM ends it with 0', a
   t.equal(await gateway.ended, 0)
 })
 
-for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
-  t.test(`${signal} is a clean stop too`, async (t) => {
-    const cwd = t.testdir({ 'shop.yaml': manifest('/', 1) })
+t.test(
+  'a request in flight at SIGTERM is answered whole before the exit, the ready file is gone at once',
+  async (t) => {
+    let finish: () => void = () => {}
+    const port = await startUpstream(t, (_request, response) => {
+      response.write('begun ')
+      finish = () => response.end('and ended')
+    })
+    const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
     const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
-    gateway.child.kill(signal)
+    const response = await answerOf(ask(gateway.ports.http, '/slow'))
+    await once(response, 'readable')
+    t.ok(existsSync(gateway.readyFile))
+    gateway.child.kill('SIGTERM')
+    await gateway.says('drain')
+    t.notOk(existsSync(gateway.readyFile))
+    finish()
+    t.equal(await text(response), 'begun and ended')
     t.equal(await gateway.ended, 0)
-  })
-}
-
-t.test('a request in flight at SIGTERM is answered whole before the exit', async (t) => {
-  let finish: () => void = () => {}
-  const port = await startUpstream(t, (_request, response) => {
-    response.write('begun ')
-    finish = () => response.end('and ended')
-  })
-  const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
-  const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
-  const response = await answerOf(ask(gateway.ports.http, '/slow'))
-  await once(response, 'readable')
-  gateway.child.kill('SIGTERM')
-  await gateway.says('drain')
-  finish()
-  t.equal(await text(response), 'begun and ended')
-  t.equal(await gateway.ended, 0)
-})
+  },
+)
 
 t.test('a second signal stops at once, with exit code 3', async (t) => {
   const port = await startUpstream(t, (_request, response) => response.write('never ends'))
@@ -127,33 +126,29 @@ t.test('a signal that comes twice at once, as npm and timeout hand it on, is one
   t.equal(await gateway.ended, 0)
 })
 
-t.test('SIGHUP reloads', async (t) => {
-  const port = await startUpstream(t, (request, response) => response.end(request.url))
-  const cwd = t.testdir({ 'shop.yaml': manifest('/old', port) })
-  const words = ['run', '-f', 'shop.yaml', '--no-watch', '--log-format', 'pretty']
-  const gateway = await startGateway(t, words, { cwd })
-  t.equal((await get(gateway.ports.http, '/new')).status, 404)
-  writeFileSync(join(cwd, 'shop.yaml'), manifest('/new', port))
-  gateway.child.kill('SIGHUP')
-  await gateway.says('Live after')
-  t.equal((await get(gateway.ports.http, '/new')).status, 200)
-  t.match(
-    gateway.stderr(),
-    /shop\.yaml changed\n {2}- shop\.localhost\/old .*\n {2}\+ shop\.localhost\/new .*\n {2}Live after \d+ ms/,
-  )
-})
-
-t.test('a broken edit is reported with its position, and the last good version is served on', async (t) => {
-  const port = await startUpstream(t, (_request, response) => response.end('still here'))
-  const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
-  const words = ['run', '-f', 'shop.yaml', '--no-watch', '--log-format', 'pretty', '--strict']
-  const gateway = await startGateway(t, words, { cwd })
-  writeFileSync(join(cwd, 'shop.yaml'), `${manifest('/', port)}---\nkind: [\n`)
-  gateway.child.kill('SIGHUP')
-  await gateway.says('still serving the configuration of')
-  t.match(gateway.stderr(), /shop\.yaml:\d+:\d+ {2}error {2}PORTICO_YAML_SYNTAX/)
-  t.equal((await get(gateway.ports.http, '/')).body, 'still here')
-})
+t.test(
+  'SIGHUP reloads; a broken edit is reported with its position, and the last good version is served on',
+  async (t) => {
+    const port = await startUpstream(t, (request, response) => response.end(request.url))
+    const cwd = t.testdir({ 'shop.yaml': manifest('/old', port) })
+    const words = ['run', '-f', 'shop.yaml', '--no-watch', '--log-format', 'pretty', '--strict']
+    const gateway = await startGateway(t, words, { cwd })
+    t.equal((await get(gateway.ports.http, '/new')).status, 404)
+    writeFileSync(join(cwd, 'shop.yaml'), manifest('/new', port))
+    gateway.child.kill('SIGHUP')
+    await gateway.says('Live after')
+    t.equal((await get(gateway.ports.http, '/new')).status, 200)
+    t.match(
+      gateway.stderr(),
+      /shop\.yaml changed\n {2}- shop\.localhost\/old .*\n {2}\+ shop\.localhost\/new .*\n {2}Live after \d+ ms/,
+    )
+    writeFileSync(join(cwd, 'shop.yaml'), `${manifest('/new', port)}---\nkind: [\n`)
+    gateway.child.kill('SIGHUP')
+    await gateway.says('still serving the configuration of')
+    t.match(gateway.stderr(), /shop\.yaml:\d+:\d+ {2}error {2}PORTICO_YAML_SYNTAX/)
+    t.strictSame(await get(gateway.ports.http, '/new'), { status: 200, body: '/new' })
+  },
+)
 
 t.test('the boot table shows hosts, routes, endpoints, certificates, admin and problems', async (t) => {
   const missing = `          - path: /cart
@@ -161,7 +156,7 @@ t.test('the boot table shows hosts, routes, endpoints, certificates, admin and p
             backend: { service: { name: cart, port: { number: 80 } } }
 `
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 3000, missing) })
-  const { ports, stderr } = await startGateway(t, ['run', '-f', 'shop.yaml', '--log-format', 'pretty'], { cwd })
+  const { ports, stderr } = await serveHere(t, [...HERE, '--log-format', 'pretty'], { cwd })
   const screen = stderr()
   t.match(screen, /^portico \d+\.\d+\.\d+ {3}1 file, 2 objects, 1 error {3}ready in \d+ ms\n\n/)
   t.match(screen, `http://shop.localhost:${ports.http}   https://shop.localhost:${ports.https}\n`)
@@ -182,7 +177,7 @@ t.test('a long table is cut, with a pointer to the rest', async (t) => {
 `,
   )
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 3000, paths.join('')) })
-  const { stderr } = await startGateway(t, ['run', '-f', 'shop.yaml', '--log-format', 'pretty'], { cwd })
+  const { stderr } = await serveHere(t, [...HERE, '--log-format', 'pretty'], { cwd })
   t.match(stderr(), '… and 71 more: portico get routes')
   t.ok(stderr().split('\n').length < 80)
 })
@@ -234,29 +229,11 @@ t.test('a port in use is one clear line with the way out, and exit code 1', asyn
   t.notOk(existsSync(join(cwd, 'ready')), 'the ready file of an earlier run is gone')
 })
 
-t.test('the ready file is gone as soon as the gateway drains', async (t) => {
-  let finish: () => void = () => {}
-  const port = await startUpstream(t, (_request, response) => {
-    response.write('begun ')
-    finish = () => response.end('and ended')
-  })
-  const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
-  const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
-  const response = await answerOf(ask(gateway.ports.http, '/'))
-  t.ok(existsSync(gateway.readyFile))
-  gateway.child.kill('SIGTERM')
-  await gateway.says('drain')
-  t.notOk(existsSync(gateway.readyFile))
-  finish()
-  await text(response)
-  t.equal(await gateway.ended, 0)
-})
-
 t.test('the ready file of a gateway that has taken over the name stays', async (t) => {
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 1) })
-  const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
+  const gateway = await serveHere(t, HERE, { cwd })
   writeFileSync(gateway.readyFile, '{"http":1,"pid":1}')
-  gateway.child.kill('SIGTERM')
+  gateway.raise('SIGTERM')
   t.equal(await gateway.ended, 0)
   t.ok(existsSync(gateway.readyFile))
 })
@@ -280,17 +257,21 @@ t.test('a configuration of which nothing is left is refused, with its problems',
   t.notMatch(stderr, /^ +at /m)
 })
 
-t.test('manifests come from stdin with -f -', async (t) => {
+t.test('manifests come from stdin with -f -; SIGINT is a clean stop too', async (t) => {
   const port = await startUpstream(t, (_request, response) => response.end('from stdin'))
   const gateway = await startGateway(t, ['run', '-f', '-'], { stdin: manifest('/', port) })
   t.equal((await get(gateway.ports.http, '/')).body, 'from stdin')
+  gateway.child.kill('SIGINT')
+  t.equal(await gateway.ended, 0)
 })
 
-t.test('start with manifests is run', async (t) => {
+t.test('start with manifests is run; SIGQUIT is a clean stop too', async (t) => {
   const port = await startUpstream(t, (_request, response) => response.end('started'))
   const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
   const gateway = await startGateway(t, ['start', '-f', 'shop.yaml'], { cwd })
   t.equal((await get(gateway.ports.http, '/')).body, 'started')
+  gateway.child.kill('SIGQUIT')
+  t.equal(await gateway.ended, 0)
 })
 
 t.test('readers of stdout and stderr that go away do not stop the traffic', async (t) => {
@@ -325,7 +306,7 @@ for (const [kind, bug] of [
 t.test('healthcheck, get and explain go with a running gateway', async (t) => {
   const port = await startUpstream(t, (_request, response) => response.end('hello'))
   const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
-  const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
+  const gateway = await serveHere(t, ['run', '-f', 'shop.yaml'], { cwd })
   const admin = ['--admin-port', String(gateway.ports.admin)]
   t.equal((await runPortico(['healthcheck', ...admin])).status, 0)
 
@@ -345,7 +326,7 @@ t.test('healthcheck, get and explain go with a running gateway', async (t) => {
   t.match(workers.stdout, /^NAME +PID +STATE .*\n1 +\d+ +serving +0 +1 +0 +\d+ +\d+Mi +[\d.]+s\n$/)
   const settings = await runPortico(['get', 'settings', '-o', 'wide', ...admin])
   t.match(settings.stdout, /^http\.port +0 /m)
-  gateway.child.kill('SIGTERM')
+  gateway.raise('SIGTERM')
   await gateway.ended
   const gone = await runPortico(['get', 'routes', ...admin])
   t.equal(gone.status, 4)
@@ -355,7 +336,7 @@ t.test('healthcheck, get and explain go with a running gateway', async (t) => {
 
 t.test('a listener that is off is left out of the ready file', async (t) => {
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 1) })
-  const { ports } = await startGateway(t, ['run', '-f', 'shop.yaml', '--no-https'], { cwd })
+  const { ports } = await serveHere(t, [...HERE, '--no-https'], { cwd })
   t.strictSame(Object.keys(ports), ['http', 'admin', 'pid'])
 })
 

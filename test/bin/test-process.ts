@@ -21,9 +21,9 @@ export class TestProcess implements HostProcess {
     return String(this[stream].read() ?? '')
   }
 
-  /** A verb that serves takes over the signals: it needs a process, whose log goes to its own stdout. */
+  /** A verb that serves takes over the signals. */
   on(): never {
-    throw new Error('a verb that serves runs as a process')
+    throw new Error('a verb that serves does not run to an end')
   }
 
   exit(code?: number | string | null): never {

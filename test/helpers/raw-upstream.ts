@@ -7,6 +7,12 @@ export class RawConnection {
   readonly closed: Promise<void>
   /** One piece, once it was asked for. */
   #received: Buffer[] = []
+  /** What is not in the text yet. */
+  #undecoded: Buffer[] = []
+  #text = ''
+  /** Request heads in the text up to `#searched`. */
+  #heads = 0
+  #searched = 0
   #onChange: (() => void)[] = []
   #isClosed = false
 
@@ -14,6 +20,7 @@ export class RawConnection {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.#received.push(chunk)
+      this.#undecoded.push(chunk)
       this.#changed()
     })
     socket.on('error', () => {})
@@ -33,7 +40,8 @@ export class RawConnection {
   }
 
   get text(): string {
-    return this.received.toString('latin1')
+    for (const piece of this.#undecoded.splice(0)) this.#text += piece.toString('latin1')
+    return this.#text
   }
 
   get isClosed(): boolean {
@@ -58,7 +66,19 @@ export class RawConnection {
 
   /** Waits for the `n`-th request head. */
   head(n: number = 1): Promise<string> {
-    return this.until((text) => text.split('\r\n\r\n').length > n)
+    return this.until((text) => this.#countHeads(text) >= n)
+  }
+
+  /** Goes on where it has ended before: a long body comes in many pieces. */
+  #countHeads(text: string): number {
+    for (;;) {
+      const at = text.indexOf('\r\n\r\n', this.#searched)
+      if (at < 0) break
+      this.#heads++
+      this.#searched = at + 4
+    }
+    this.#searched = Math.max(this.#searched, text.length - 3)
+    return this.#heads
   }
 
   /** Waits until the peer has sent its FIN or has cut the connection. */
@@ -68,6 +88,10 @@ export class RawConnection {
 
   clear(): void {
     this.#received = []
+    this.#undecoded = []
+    this.#text = ''
+    this.#heads = 0
+    this.#searched = 0
   }
 
   #changed(): void {

@@ -12,9 +12,25 @@ export type SocketQueues = Readonly<{
 }>
 
 export function readQueues(port: number, otherPort: number): SocketQueues | undefined {
+  return findQueues(readTable(0), port, otherPort)
+}
+
+let table = ''
+let readAt = Number.NEGATIVE_INFINITY
+
+/** A table of at most `age` milliseconds ago: to print it takes the kernel milliseconds, and many wait at a time. */
+function readTable(age: number): string {
+  const now = performance.now()
+  if (now - readAt >= age) {
+    table = readFileSync('/proc/self/net/tcp', 'latin1')
+    readAt = now
+  }
+  return table
+}
+
+function findQueues(table: string, port: number, otherPort: number): SocketQueues | undefined {
   const print = (number: number) => `0100007F:${number.toString(16).toUpperCase().padStart(4, '0')}`
   const addresses = ` ${print(port)} ${print(otherPort)} `
-  const table = readFileSync('/proc/self/net/tcp', 'latin1')
   const at = table.indexOf(addresses)
   if (at < 0) return undefined
   const [, unsent = '', unread = ''] = /^.. (\w{8}):(\w{8})/.exec(table.slice(at + addresses.length)) ?? []
@@ -27,6 +43,9 @@ subscribe('net.server.socket', (message) => {
   const { socket } = message as { socket: Socket }
   if (socket.remotePort !== undefined) accepted.set(socket.remotePort, socket)
 })
+
+/** Milliseconds between two looks at a connection. */
+const LOOK_MS = 50
 
 /** Bytes that each `write` of `fill` sends at least. */
 const PIECE = 32_768
@@ -46,12 +65,12 @@ export async function fill(port: number, clientPort: number, write: () => Promis
     // at the client, and an end that is sent behind them does not arrive.
     if (countRead() - read >= PIECE) continue
     for (let before = -1; standing < 4; ) {
-      const now = readQueues(port, clientPort)?.unread
+      const now = findQueues(readTable(before < 0 ? 0 : LOOK_MS / 2), port, clientPort)?.unread
       if (now === undefined) return
       if (now === 0) break
       standing = now === before ? standing + 1 : 0
       before = now
-      await sleep(50)
+      await sleep(LOOK_MS)
     }
   }
 }

@@ -22,6 +22,8 @@ export type TranslateTextOptions = {
 /** 2026-01-01T00:00:00Z, for ever. */
 export const fixedClock: Clock = { now: () => Date.UTC(2026, 0, 1), monotonic: () => 0 }
 
+const USUAL = resolveSettings({ environment: {}, flags: {} }, new DiagnosticList()).settings
+
 /** A GatewayConfiguration among the documents gives the settings. */
 export function translateText(text: string, options: TranslateTextOptions = {}): TranslatedText {
   const { clock = fixedClock, allocations, local = [] } = options
@@ -29,7 +31,7 @@ export function translateText(text: string, options: TranslateTextOptions = {}):
   const { documents } = parseDocuments(sourceFromText('in.yaml', text), list)
   const decoded = decodeDocuments(documents, list)
   const document = decoded.settings[0]
-  const { settings } = resolveSettings({ environment: {}, flags: {}, ...(document && { document }) }, list)
+  const settings = document ? resolveSettings({ environment: {}, flags: {}, document }, list).settings : USUAL
   const resources = new ResourceStore().update(decoded.resources, 1, list, decoded.refused)
   const translator = new Translator(allocations)
   const model = translator.translate(resources, { settings, clock, local: new Set(local) }, list)
