@@ -9,6 +9,7 @@ import type { ResourceRef } from '../../model/resource-ref.ts'
 import { findPathField, type Route, type VirtualHost } from '../../model/route.ts'
 import { compileHost } from '../../routing/table.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { describeWriting } from './filter-reader.ts'
 
 /** Reports each fault once for each Ingress. */
 export function reportFilterFits(
@@ -33,14 +34,15 @@ export function reportFilterFits(
       const fault = findFilter(name).checkRoute?.(options, { host, match: route.match, find })
       if (fault === undefined) continue
       const ingress = ingressOf(route.owner)
-      const annotation = ANNOTATION_DOMAIN + fault.annotation
       const resource = printResource(ingress)
-      const message = `${annotation}: ${fault.message}`
+      // A filter may come from another object.
+      const writing = describeWriting(ingress)
+      const isOwn = writing?.read(fault.annotation) !== undefined
+      const label = isOwn ? writing.label(fault.annotation) : ANNOTATION_DOMAIN + fault.annotation
+      const message = `${label}: ${fault.message}`
       if (reported.has(`${resource} ${message}`)) continue
       reported.add(`${resource} ${message}`)
-      const isOwn = ingress.meta.annotations[annotation] !== undefined
-      const field = isOwn ? ['metadata', 'annotations', annotation] : findPathField(route)
-      const position = ingress.origin.locate(field)
+      const position = ingress.origin.locate(isOwn ? writing.field(fault.annotation) : findPathField(route))
       diagnostics.add('PORTICO_ROUTE_FILTER_MISFIT', message, { position, resource, help: fault.help })
     }
   }
