@@ -2,7 +2,7 @@
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
-import { FIELD_NAMES, FIELDS, listOf, matching, oneOf, splitList } from './annotation-form.ts'
+import { CONFIG_MAP_NAME, FIELD_NAMES, FIELDS, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
 import {
@@ -16,7 +16,7 @@ import {
   splitNames,
   TOKEN_CHARACTER,
 } from './field-lines.ts'
-import { compileTemplate, encodeByte, findTemplateFault, writeTemplate } from './field-template.ts'
+import { compileTemplate, encodeByte, findTemplateFault, readFieldsFrom, writeTemplate } from './field-template.ts'
 import { Kept } from './kept.ts'
 import { NoteKey } from './notes.ts'
 import {
@@ -120,6 +120,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
       about:
         'fields that the auth server gets besides, or in place of others of the same name, one "Name: value" a line; variables may stand in the values',
       form: FIELDS,
+      needs: 'auth-url',
+    },
+    'auth-request-headers-from': {
+      about:
+        'a ConfigMap in the namespace of the Ingress whose keys are names of such fields, and whose texts are their values; auth-request-headers-set goes before it',
+      form: CONFIG_MAP_NAME,
       needs: 'auth-url',
     },
     'auth-request-redirect': {
@@ -306,14 +312,16 @@ function readAdded(annotations: AnnotationReader): readonly Field[] {
     annotations.refuse(name, fields, FIELDS.help)
     return []
   }
-  const fault =
-    fields.length > MAX_NAMES
-      ? `it sets more than ${MAX_NAMES} fields`
-      : fields.some(([each]) => hyphenate(each) === QUESTION)
-        ? `${QUESTION} is written by the gateway itself`
-        : undefined
-  if (fault !== undefined) annotations.refuse(name, fault, FIELDS.help)
-  return fields
+  const referred = readFieldsFrom(annotations, 'auth-request-headers-from')
+  for (const [each, written] of [
+    [name, fields],
+    ['auth-request-headers-from', referred],
+  ] as const) {
+    if (written.every(([field]) => hyphenate(field) !== QUESTION)) continue
+    annotations.refuse(each, `${QUESTION} is written by the gateway itself`, 'leave this field out')
+  }
+  const names = createNames(fields.map(([field]) => field))
+  return [...fields, ...referred.filter(([field]) => !names.has(field))]
 }
 
 function readRedirect(annotations: AnnotationReader): string | undefined {

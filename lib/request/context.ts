@@ -138,6 +138,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.exchange.connection.notes
   }
 
+  get hasEndpointAnswer(): boolean {
+    return this.attempts !== undefined && this.error === undefined
+  }
+
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)
@@ -309,6 +313,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
       detail: this.error?.detail || attempts?.retries?.text || undefined,
       tunnel: this.tunnel,
+      isLogged: this.served?.filters?.isLogged !== false,
     }
   }
 }

@@ -73,6 +73,26 @@ t.test('fields are set for the auth server, in place of others, and say where to
   }
 })
 
+t.test('fields for the auth server stand in a ConfigMap, and a missing one closes the routes', async (t) => {
+  const auth = await startAuth(t, (_request, response) => response.end())
+  const annotations = {
+    'auth-url': auth.url,
+    'auth-request-headers-from': 'fields',
+    'auth-request-headers-set': 'X-Tenant: set',
+  }
+  const map = (data: object) =>
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fields}\ndata: ${JSON.stringify(data)}\n`
+  const doors = await startFiltered(t, annotations, '/', map({ X_Tenant: 'map', 'X-Path': `\${request.path}` }))
+  for (const door of doors.names) {
+    t.equal((await ask(doors, door, { target: '/x' })).status, 200, door)
+    t.match(auth.asked.at(-1)!.headers, { 'x-tenant': 'set', 'x-path': '/x', x_tenant: undefined }, door)
+  }
+  for (const more of ['', map({ Host: 'a' }), map({ 'X-Portico-Auth-Question': '0' })]) {
+    const closed = await startFiltered(t, annotations, '/', more)
+    t.match(await ask(closed, 'lane', {}), { status: 503, upstream: [] })
+  }
+})
+
 t.test('answers are kept for each URL that variables make', async (t) => {
   const auth = await startAuth(t, ({ url }, response) => response.writeHead(url === '/a' ? 200 : 403).end())
   const doors = await startFiltered(t, {

@@ -42,6 +42,7 @@ function createRedirect({ routes, owner, rule }: VirtualHost, from: string, to: 
   const options = readFilter(findFilter('redirect'), {
     text: (option) => texts[option],
     content: none,
+    entries: none,
     upstream: none,
     server: none,
     secret: none,

@@ -564,7 +564,9 @@ function joinCanaries(
       } else if (action.type === 'forward' && !empty.has(action)) {
         const { upstream } = main.action
         taken.add(upstream)
-        const canary = { terms, action }
+        const owner = all.find((one) => one.owner === main.owner)
+        const { sessionCookie } = owner === undefined ? {} : readAliases(owner.ingress).hosts
+        const canary = { terms, action, sessionCookie }
         routes = routes.flatMap((one) =>
           one.action.type === 'forward' && one.action.upstream === upstream ? addCanary(one, canary) : [one],
         )

@@ -9,7 +9,7 @@ import { listForeign } from '../ingress/foreign-table.ts'
 import { checkAliases, readAliases } from '../ingress/nginx/alias.ts'
 import { NGINX_DOMAIN } from '../ingress/nginx/feature.ts'
 import { findFeature } from '../ingress/nginx/features.ts'
-import { IDLE, MISSING, REFUSED } from '../ingress/nginx/without-effect.ts'
+import { IDLE, REFUSED } from '../ingress/nginx/without-effect.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 /** `exact`: as in ingress-nginx. `differs`: but for what is named. `refused`: it is not done. */
@@ -76,7 +76,7 @@ function printProblem({ code, message }: Diagnostic): string {
 function describe(name: string): Readonly<{ differs?: string | undefined; idle?: string; refused?: string }> {
   const feature = findFeature(name)
   if (feature !== undefined) return { differs: feature.annotations[name]!.differs }
-  for (const table of [REFUSED, MISSING]) if (Object.hasOwn(table, name)) return { refused: table[name]! }
+  if (Object.hasOwn(REFUSED, name)) return { refused: REFUSED[name]! }
   if (Object.hasOwn(IDLE, name)) return { idle: IDLE[name]! }
   return { idle: 'ingress-nginx does not know it, and it does nothing here either' }
 }

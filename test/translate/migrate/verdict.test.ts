@@ -1,7 +1,7 @@
 /** What becomes of each annotation of ingress-nginx. */
 import t from 'tap'
 import { NGINX_FEATURES } from '../../../lib/translate/ingress/nginx/features.ts'
-import { IDLE, MISSING, REFUSED } from '../../../lib/translate/ingress/nginx/without-effect.ts'
+import { IDLE, REFUSED } from '../../../lib/translate/ingress/nginx/without-effect.ts'
 import { judgeOne, planText } from './plan-text.ts'
 
 t.test('an annotation is as the table of all annotations says, and names the options that do it', async (t) => {
@@ -34,7 +34,7 @@ t.test('what nobody would notice is exact, with the reason', async (t) => {
 })
 
 t.test('what is not done is refused, with the reason', async (t) => {
-  for (const [name, why] of Object.entries({ ...REFUSED, ...MISSING })) {
+  for (const [name, why] of Object.entries(REFUSED)) {
     const { [name]: one } = await judgeOne({ [name]: /snippet/.test(name) ? 'deny all;' : 'true' })
     t.match(one, { support: 'refused', reasons: [{ message: `it is not done: ${why}` }] }, name)
   }

@@ -42,6 +42,13 @@ export const AFFINITY: NginxFeature = {
       options: ['affinity-type'],
       differs: 'always `persistent`: new endpoints get new clients alone',
     },
+    'affinity-canary-behavior': {
+      form: { pattern: /^(?:sticky|legacy)$/, fault: 'is neither sticky nor legacy', help: 'write "sticky"' },
+      onFault: 'default',
+      options: ['split-cookie'],
+      differs:
+        'a cookie of its own says which Service a client was given; endpoints of the canary keep clients if its Ingress has `affinity` too',
+    },
     'session-cookie-name': {
       form: { pattern: /^[\w.-]{1,128}$/, fault: 'is no name of a cookie', help: 'write letters, digits, - and _' },
       onFault: 'default',
@@ -90,8 +97,10 @@ export const AFFINITY: NginxFeature = {
       if (value !== undefined)
         nginx.set(`affinity-${option}`, value, nginx.text(name) === undefined ? 'affinity' : name)
     }
+    const name = nginx.text('session-cookie-name') ?? 'INGRESSCOOKIE'
+    nginx.hosts.sessionCookie = name
     set('type', 'affinity', 'cookie')
-    set('cookie-name', 'session-cookie-name', nginx.text('session-cookie-name') ?? 'INGRESSCOOKIE')
+    set('cookie-name', 'session-cookie-name', name)
     set('cookie-path', 'session-cookie-path', nginx.text('session-cookie-path'))
     set('cookie-domain', 'session-cookie-domain', nginx.text('session-cookie-domain')?.replace(/^\./, ''))
     const sameSite = nginx.text('session-cookie-samesite')?.toLowerCase()

@@ -50,6 +50,8 @@ export type NginxFeature = Readonly<{
 export type HostWishes = {
   /** It is a canary of another Ingress. */
   canary?: CanaryTerms
+  /** The cookie that keeps clients with endpoints, and so with the Service that they were given beside a canary. */
+  sessionCookie?: string
 }
 
 /** The annotations of one Ingress, without those that are empty or of a wrong form; and the options that they come to. */
