@@ -16,6 +16,11 @@ export const VERBS: readonly Verb[] = [
     line: 'list routes, services, endpoints, certificates, settings …',
     load: () => import('./commands/get.ts'),
   },
+  {
+    name: 'migrate',
+    line: 'say what of manifests for ingress-nginx moves as it is',
+    load: () => import('./commands/migrate.ts'),
+  },
   { name: 'demo', line: 'serve a small sample shop, backends included', load: () => import('./commands/demo.ts') },
   {
     name: 'healthcheck',

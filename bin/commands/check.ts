@@ -3,7 +3,6 @@ import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import { type Command, EXIT, INPUT_FLAGS, NO_WORDS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
 import { readOutput } from '../output.ts'
-import { VERSION } from '../package.ts'
 import { printProblemCount, printProblems, problemsJson, problemsSarif } from '../print/problems.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 
@@ -39,7 +38,7 @@ export const command: Command = {
     const { diagnostics, files, objects, settings } = await loadConfiguration(input)
     const scope = { files, objects }
     if (output === 'json') terminal.print(JSON.stringify(problemsJson(diagnostics, scope), undefined, 2))
-    else if (output === 'sarif') terminal.print(JSON.stringify(problemsSarif(diagnostics, VERSION), undefined, 2))
+    else if (output === 'sarif') terminal.print(JSON.stringify(problemsSarif(diagnostics), undefined, 2))
     else {
       const blocks = printProblems(diagnostics, terminal.paint)
       if (blocks.length > 0) terminal.print(`${blocks.join('\n')}\n`)
