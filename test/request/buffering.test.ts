@@ -557,7 +557,7 @@ t.test('a slow client is not cut while it takes something, also after the endpoi
   const endpoint = await startAnswering(t, (_request, response) => response.end(Buffer.alloc(size, PIECE)))
   const server = await startBuffering(t, [endpoint], {
     'upstream.responseBuffering': 'all',
-    'timeouts.writeStall': 300,
+    'timeouts.writeStall': 1_500,
   })
   for (const door of PLAIN) {
     const { to, answer } = send(t, server, door, 'GET')
@@ -567,7 +567,7 @@ t.test('a slow client is not cut while it takes something, also after the endpoi
     for await (const chunk of response) {
       const before = Math.floor(bytes / (256 * 1024))
       bytes += (chunk as Buffer).length
-      if (Math.floor(bytes / (256 * 1024)) > before) await sleep(40)
+      if (Math.floor(bytes / (256 * 1024)) > before) await sleep(100)
     }
     t.equal(bytes, size, door)
     t.match(await server.record(), { status: 200, error: undefined })
