@@ -110,12 +110,13 @@ function checkText(written: string): string | undefined {
 
 function loadEdited(
   { sources, config, stdin = '', flags, environment }: ConfigurationInput,
-  files: readonly EditedFile[],
+  some: readonly EditedFile[],
   { allocations }: Configuration,
 ): Promise<Configuration> {
-  const edited = new Map(files.map(({ name, after }) => [name, after]))
+  const edited = new Map(some.map(({ name, after }) => [name, after]))
   const isStdin = sources.includes('-')
-  const paths = [...(config === undefined ? [] : [config]), ...sources.filter((source) => source !== '-')]
+  const files = sources.filter((source) => source !== '-')
+  const paths = [...new Set(config === undefined ? files : [config, ...files])]
   const base = new FileProvider({ sources: paths, clock: systemClock })
   const text = edited.get(STDIN) ?? stdin
   edited.delete(STDIN)

@@ -1,7 +1,7 @@
 /** What the annotations of ingress-nginx are as annotations of Portico's own, and on which objects they stand then. */
 import { DiagnosticList } from '../../base/diagnostics.ts'
 import { printName } from '../../base/resource-name.ts'
-import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
+import { type Ingress, type PolicyTarget, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import type { Settings } from '../../settings/table.ts'
@@ -153,7 +153,12 @@ class ServiceMoves {
     }
     for (const [service, moves] of saying) {
       const fault = findFault(service, moves)
-      const why = fixed.get(service)
+      const policy = resources
+        .all('RoutePolicy')
+        .find(
+          ({ meta, targets }) => meta.namespace === service.meta.namespace && targets.some((one) => isOf(service, one)),
+        )
+      const why = fixed.get(service) ?? (policy && `${printResource(policy)} would no longer go before`)
       const reason = why === undefined ? fault : `${printResource(service)} cannot be changed: ${why}`
       if (reason !== undefined) for (const { ingress } of moves) this.#faults.set(ingress, reason)
     }
@@ -194,6 +199,10 @@ function listServiceEntries(ingress: Ingress, trusts: boolean): readonly Entry[]
   )
   const isTrusted = trusts && options.get('protocol')?.value === 'https' && !options.has('verify-tls')
   return isTrusted ? [...entries, [`${ANNOTATION_DOMAIN}verify-tls`, 'false']] : entries
+}
+
+function isOf({ meta }: Service, { kind, name }: PolicyTarget): boolean {
+  return kind === 'Service' && name === meta.name
 }
 
 /** Undefined: all that say something of the Service say the same of all its ports. */

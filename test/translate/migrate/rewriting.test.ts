@@ -81,6 +81,16 @@ t.test('options of a Service that does not say them for all its ports stay', asy
   t.match(rewriteOne({ affinity: 'cookie' }, own).kept[0], { reason: 'the Service default/web says it itself' })
 })
 
+t.test('options stay where a RoutePolicy of the Service goes before them', async (t) => {
+  const policy = `apiVersion: portico.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: p}
+spec: {targetRefs: [{kind: Service, name: web}], affinityType: none}
+`
+  const { kept } = rewriteOne({ affinity: 'cookie' }, `${printService('web')}---\n${policy}`)
+  t.match(kept[0], { reason: /RoutePolicy default\/p would no longer go before/ })
+})
+
 t.test('Ingresses that say different things of a Service keep them, those that say the same do not', async (t) => {
   const rewrite = (one: string, other: string) =>
     rewriteText(
