@@ -11,6 +11,7 @@ import { FileProvider } from '../lib/providers/files/file-provider.ts'
 import { editAnnotations } from '../lib/source/edit.ts'
 import { planRewriting, type Rewriting } from '../lib/translate/migrate/rewriting.ts'
 import { isSameModel } from '../lib/translate/migrate/same-model.ts'
+import { UsageError } from './usage-error.ts'
 
 /** The name of stdin in positions. */
 const STDIN = '<stdin>'
@@ -130,13 +131,13 @@ function loadEdited(
   })
 }
 
-/** Writes each file whole or not at all, with its mode and owner; links stay links. Throws Node's errors. */
+/** Writes each file whole or not at all, with its mode and owner; links stay links. Throws a UsageError, or Node's errors. */
 export async function writeManifests(files: readonly EditedFile[]): Promise<void> {
   for (const { name, before, after } of files) {
     const path = await realpath(resolve(name))
     const bytes = await readFile(path, 'utf8')
     const start = bytes.startsWith(BOM) ? BOM : ''
-    if (bytes !== start + before) throw new Error(`${name} has changed meanwhile`)
+    if (bytes !== start + before) throw new UsageError(`${name} has changed meanwhile`, 'run it again')
     const { mode, uid, gid } = await stat(path)
     const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}`)
     try {
