@@ -74,8 +74,8 @@ export const COOKIES = defineFilter<Options>({
       }
     }
     return {
-      response(head, request) {
-        if (!request.hasEndpointAnswer || !SET_COOKIE.test(head.lines)) return
+      response(head) {
+        if (head.isOwn || !SET_COOKIE.test(head.lines)) return
         head.lines = head.lines.replace(EACH_COOKIE, (_, name: string, cookie: string) => {
           const [pair = '', ...attributes] = cookie.split(';')
           return [name + pair, ...attributes.map(change)].join(';')

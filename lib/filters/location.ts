@@ -45,7 +45,7 @@ export const LOCATION = defineFilter<Options>({
     }
     return {
       response(head, request) {
-        if (!request.hasEndpointAnswer || !REDIRECTS.test(head.lines)) return
+        if (head.isOwn || !REDIRECTS.test(head.lines)) return
         head.lines = head.lines.replace(EACH_URL, (_, name: string, url: string) => name + move(url, request))
       },
     }

@@ -82,7 +82,8 @@ export const MIRROR = defineFilter<Options>({
   print: ({ upstream, share, target, authority, hasBody }) =>
     [
       `copies of ${share === ALL ? 'all requests' : `${share}% of the requests`} to ${upstream}`,
-      ...(target === undefined ? [] : [`as ${target}`]),
+      // A query may hold a secret.
+      ...(target === undefined ? [] : [`as ${splitTarget(target).path}`]),
       ...(authority === undefined ? [] : [`with the host ${authority}`]),
       ...(hasBody ? [] : ['without bodies']),
     ].join(', '),

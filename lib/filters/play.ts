@@ -51,7 +51,6 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     parameter: (name) => parseParameters(query).get(name),
     notes: new Notes(),
     connectionNotes: new Notes(),
-    hasEndpointAnswer: false,
     holdToEnd: (lease) => lease.release(),
     ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
   }
@@ -115,7 +114,7 @@ export function playFilters(
       return { answer: { status, code, reason: `the filter ${own.join(' or ')} refuses it: ${detail}` }, notPlayed }
     } else if (outcome !== undefined) {
       const { status, lines } = outcome
-      const head = { status, lines }
+      const head = { status, isOwn: true, lines }
       chain.changeResponse(head, request)
       const location = isPortMissing ? undefined : findField(head.lines, 'location')
       const reason = `the filter ${own.join(' or ')} answers`

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
+import type { FilterConfig } from '../model/filter.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
@@ -58,8 +59,6 @@ export type FilterRequest = {
   readonly notes: Notes
   /** The same for all requests of its connection, until the connection is closed. */
   readonly connectionNotes: Notes
-  /** The answer is an endpoint's; known to the functions that change answers. */
-  readonly hasEndpointAnswer: boolean
   /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
   holdToEnd(lease: Lease): void
   /** Asks an upstream that `AnnotationReader` has found something beside the request. */
@@ -121,6 +120,8 @@ export type FilterDraft = {
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
 export type FilterHead = {
   readonly status: number
+  /** The gateway or a filter made the answer, and no endpoint. */
+  readonly isOwn: boolean
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }
@@ -340,6 +341,8 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     dependsOn?: string
     /** What the manifests must have for a redirect of an Ingress with this host to act as it is meant to; undefined: nothing. */
     findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
+    /** What is wrong with it on a route that has it; undefined: nothing. */
+    checkRoute?: (options: Options, route: RouteFacts) => FilterMisfit | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** What of the options must not be shown, in one text: reports say that it has changed. Undefined: nothing. */
@@ -347,6 +350,16 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+/** What is known of a route once all routes of its host are. */
+export type RouteFacts = Readonly<{
+  host: string
+  match: PathMatch
+  /** The filters of the route of the same host that takes the path; undefined: none does. */
+  find: (path: string) => readonly FilterConfig[] | undefined
+}>
+
+export type FilterMisfit = Readonly<{ annotation: string; message: string; help: string }>
 
 export type FilterNeeds = Readonly<{
   /** The filter sends clients of one host to the other. */

@@ -1,7 +1,7 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
+import type { AskedPage, BodyChange, ErrorPage, FilterHead } from '../filters/spec.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
@@ -17,7 +17,7 @@ export type BodyPlan = Readonly<{
 }>
 
 /** A head that is made for one answer, and that filters change. */
-export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] }
+export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Field] } & Pick<FilterHead, 'isOwn'>
 
 /** So much of an answer waits in memory for a slow client, so that short answers leave their endpoint at once. */
 export const HELD_BYTES = 65_536
@@ -43,7 +43,7 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, lines }
+  const head = { status: 101, isOwn: false, lines }
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
@@ -68,7 +68,7 @@ export function filterHead(context: RequestContext, head: DraftHead): BodyPlan |
 /** Answers of filters have neither an error nor attempts. */
 function findPage(filters: FilterChain, status: number, context: RequestContext): ErrorPage | AskedPage | undefined {
   const isOwn = context.error !== undefined
-  return isOwn || context.hasEndpointAnswer ? filters.findErrorPage(status, isOwn, context) : undefined
+  return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
 /** The Service that is to be asked for the page of an error; undefined: there is none to be asked. */

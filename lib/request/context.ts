@@ -138,10 +138,6 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.exchange.connection.notes
   }
 
-  get hasEndpointAnswer(): boolean {
-    return this.attempts !== undefined && this.error === undefined
-  }
-
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)

@@ -335,6 +335,7 @@ export class Forward
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     const answerHead = {
       status,
+      isOwn: false,
       reason: head.reason,
       lines: this.#composeLines(head, upstreamMs),
       contentLength: head.contentLength,

@@ -265,6 +265,7 @@ export class RequestHandler implements ForwardOwner {
     context.status = status
     const head = {
       status,
+      isOwn: context.error !== undefined || context.attempts === undefined,
       reason: STATUS_CODES[status] ?? '',
       lines,
       contentLength: findLength(answer),

@@ -50,7 +50,6 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
   readonly lines: string
   readonly notes: Notes = new Notes()
   readonly connectionNotes: Notes
-  hasEndpointAnswer: boolean = false
   readonly #asker: OwnAsker
   readonly #question: Question
   readonly #deadlines: DeadlineWatch
@@ -145,9 +144,8 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
     const { filters } = served
     const own = await this.#pass(filters)
     const answer = own ?? (await this.#forward(served.upstream))
-    this.hasEndpointAnswer = own === undefined
     if (filters === undefined) return answer
-    const head = { status: answer.status, lines: answer.lines }
+    const head = { status: answer.status, isOwn: own !== undefined, lines: answer.lines }
     filters.changeResponse(head, this)
     return { ...answer, lines: head.lines }
   }

@@ -183,7 +183,6 @@ const REQUEST: FilterRequest = {
   parameter: () => undefined,
   notes: new Notes(),
   connectionNotes: new Notes(),
-  hasEndpointAnswer: true,
   holdToEnd: (lease) => lease.release(),
   ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }

@@ -28,6 +28,7 @@ import { listAsking } from './asked-server.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { addCanary, type CanaryTerms } from './canary.ts'
 import { reportFallThrough } from './fall-through.ts'
+import { reportFilterFits } from './filter-fit.ts'
 import { mergeLayers } from './filter-layers.ts'
 import { readHostFilters, readMentions } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
@@ -191,6 +192,7 @@ export class HostMerger {
       if (policies.length > 0) reportUnreachable(virtualHost, policies, ingressOf, own)
       reportSlashBypasses(virtualHost, open, listeners, ingressOf, own)
       reportRedirectLoops(virtualHost, listeners, ingressOf, own)
+      reportFilterFits(virtualHost, ingressOf, own)
       return keepList(own.items)
     })
     for (const some of this.#saidOfPaths.filter(notes)) diagnostics.addAll(some)

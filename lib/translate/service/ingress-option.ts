@@ -106,7 +106,7 @@ export function reportOverruled(
     if (trusted !== undefined && trusted.field === mentions.get('protocol')?.field) reportTrusted(trusted, diagnostics)
     for (const [name, mention] of mentions) {
       const by = layers.find((layer) => layer.has(name))?.get(name)
-      if (by !== undefined && !isEqual(mention, by, name)) tell(mention, by, `${by.label} goes before`)
+      if (by !== undefined && !isEqual(mention, by)) tell(mention, by, `${by.label} goes before`)
     }
   }
   for (const { mention, by, port } of overruled) {
@@ -175,7 +175,7 @@ function decideForPorts(service: Service, ingresses: readonly Ingress[]): PortOp
         if (holder === ingress) decided.set(name, mention)
         else {
           const by = decided.get(name) ?? [...decided].find(([other]) => nounOf(other) === nounOf(name))![1]
-          if (!isEqual(mention, by, name)) overruled.push({ mention, by, port })
+          if (!isEqual(mention, by)) overruled.push({ mention, by, port })
         }
       }
     }
@@ -188,10 +188,9 @@ function nounOf(option: string): string {
   return NOUNS[word] ?? word
 }
 
-function isEqual(one: FilterMention, other: FilterMention, name: string): boolean {
-  const read = (mention: FilterMention) =>
-    mention.config?.name === name ? readRouteOption(new Map([[name, mention]]), name) : undefined
-  return read(one) === read(other)
+/** They say the same of the same option. */
+function isEqual({ config: one }: FilterMention, { config: other }: FilterMention): boolean {
+  return one?.name === other?.name && one?.options.value === other?.options.value
 }
 
 /** What Ingresses say of one port. */

@@ -58,7 +58,7 @@ export const AFFINITY: NginxFeature = {
       form: { pattern: /^\/[\w./~-]{0,255}$/, fault: 'is no path', help: 'write a path, as /shop' },
       onFault: 'default',
       options: ['affinity-cookie-path'],
-      differs: '`/` where it is missing, not the path of the rule',
+      differs: '`/` where it is missing and the path of the rule is a regular expression',
     },
     'session-cookie-domain': {
       form: {
@@ -101,7 +101,7 @@ export const AFFINITY: NginxFeature = {
     nginx.hosts.sessionCookie = name
     set('type', 'affinity', 'cookie')
     set('cookie-name', 'session-cookie-name', name)
-    set('cookie-path', 'session-cookie-path', nginx.text('session-cookie-path'))
+    set('cookie-path', 'session-cookie-path', nginx.text('session-cookie-path') ?? 'route')
     set('cookie-domain', 'session-cookie-domain', nginx.text('session-cookie-domain')?.replace(/^\./, ''))
     const sameSite = nginx.text('session-cookie-samesite')?.toLowerCase()
     set('cookie-same-site', 'session-cookie-samesite', sameSite ?? 'unset')

@@ -85,9 +85,9 @@ export const NEXT_UPSTREAM: NginxFeature = {
     'proxy-next-upstream': {
       form: FAILURES,
       onFault: 'default',
-      options: ['retry-conditions', 'retry-methods', 'tries'],
+      options: ['retry-conditions', 'retry-methods', 'retry-try-timeout', 'tries'],
       differs:
-        'an endpoint that is connected to and does not answer in time is tried again only with `retry-try-timeout`',
+        'after `timeout`, an endpoint that was connected to is given up for another one only with `proxy-read-timeout`',
     },
     'proxy-next-upstream-tries': {
       form: NUMBER,
@@ -107,6 +107,11 @@ export const NEXT_UPSTREAM: NginxFeature = {
     if (failures !== undefined) {
       const conditions = new Set(failures.flatMap((failure) => CONDITIONS[failure]!))
       if (conditions.size > 0) nginx.set('retry-conditions', [...conditions].join(', '), 'proxy-next-upstream')
+      // TO2: the time until the answer begins is that of one try.
+      const seconds = Number(nginx.text('proxy-read-timeout') ?? 0)
+      if (failures.includes('timeout') && seconds > 0) {
+        nginx.set('retry-try-timeout', `${seconds}s`, 'proxy-next-upstream')
+      }
       // NU3
       if (failures.includes('non_idempotent')) nginx.set('retry-methods', 'POST, LOCK, PATCH', 'proxy-next-upstream')
     }

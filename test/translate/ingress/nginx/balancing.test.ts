@@ -171,6 +171,22 @@ t.test('AF4 session-cookie-change-on-failure: false stays with an endpoint that 
   }
 })
 
+t.test('AF5 AF6 the path of the cookie is the path of the rule, / if that is a regular expression', async (t) => {
+  const path = async (nginx: Annotations, from: string, to: string) => {
+    const ingress = printIngress({ nginx: { affinity: 'cookie', ...nginx } }).replace(
+      '{path: /, pathType: Prefix',
+      from,
+    )
+    const running = await runGateway(t, ingress + printService())
+    return /; Path=([^;]*);/.exec(cookieOf((await visit(running, `http://web.test${to}`)).response.headers))?.[1]
+  }
+  t.equal(await path({}, '{path: /shop, pathType: Prefix', '/shop/x'), '/shop')
+  t.equal(await path({}, '{path: /shop, pathType: Exact', '/shop'), '/shop')
+  const expression = '{path: "/shop(/|$)(.*)", pathType: ImplementationSpecific'
+  t.equal(await path({ 'use-regex': 'true' }, expression, '/shop/x'), '/')
+  t.equal(await path({ 'use-regex': 'true', 'session-cookie-path': '/shop' }, expression, '/shop/x'), '/shop')
+})
+
 t.test('AF7 session-cookie-conditional-samesite-none: SameSite=None goes to all clients', async (t) => {
   const none = { 'session-cookie-samesite': 'None', 'session-cookie-conditional-samesite-none': 'true' }
   const running = await start(t, { affinity: 'cookie', ...none })

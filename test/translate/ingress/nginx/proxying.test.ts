@@ -56,6 +56,10 @@ t.test('NU1 NU3 NU4 proxy-next-upstream', async (t) => {
     t.match(route.policy, policy, written)
     t.same(diagnostics, [], written)
   }
+  t.match(translateOne({ 'proxy-next-upstream': 'error timeout', 'proxy-read-timeout': '7' }).route.policy, {
+    'retry.tryTimeout': 7_000,
+    'timeouts.responseHeaders': 7_000,
+  })
   const { route, diagnostics } = translateOne({ 'proxy-next-upstream': 'error http_418' })
   t.equal(route.policy, undefined)
   t.match(diagnostics, [{ severity: 'warning', message: /names no failures/ }])
