@@ -149,7 +149,11 @@ class Editor {
         return { start, end, text: `${key}: ${flow}` }
       }
       if (first === undefined) throw new Unchangeable('its metadata is empty')
-      return { start: first.end, end: first.end, text: `, ${key}: ${flow}` }
+      return {
+        start: first.end,
+        end: first.end,
+        text: `${this.#findSeparator(this.#list(this.#metadata))}${key}: ${flow}`,
+      }
     }
     const indent = this.#indentOf(first.start)
     const lines = ['annotations:', ...added.map((entry) => `${indent}  ${printBlock(entry)}`)]
@@ -219,9 +223,7 @@ class Editor {
     const [open, close] = [map.range![0] + 1, map.range![1] - 1]
     const print = (entry: Entry): string => printFlow(entry, isJson)
     if (items.length === 0) return { start: open, end: close, text: added.map(print).join(', ') }
-    const second = items[1]?.start
-    const between = second === undefined ? ', ' : this.#text.slice(items[0]!.end, second)
-    const usual = /^\s*,\s*$/.test(between) ? between : ', '
+    const usual = this.#findSeparator(items)
     let text = ''
     let separator = ''
     for (const [index, { name, start, end }] of items.entries()) {
@@ -234,6 +236,12 @@ class Editor {
     for (const entry of added) text += (text === '' ? '' : usual) + print(entry)
     if (text === '') return { start: open, end: close, text: '' }
     return { start: items[0]!.start, end: items.at(-1)!.end, text }
+  }
+
+  /** What stands between the entries of a flow mapping. */
+  #findSeparator([first, second]: readonly Item[]): string {
+    const between = first && second ? this.#text.slice(first.end, second.start) : ''
+    return /^\s*,\s*$/.test(between) ? between : ', '
   }
 
   #isJson(map: YAMLMap): boolean {

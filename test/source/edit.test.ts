@@ -99,6 +99,8 @@ t.test('JSON stays JSON', async (t) => {
     const { text } = edit(JSON.stringify(object, null, indent), { replaced: { a: TWO, b: [] }, added: [['n', '"']] })
     t.same(JSON.parse(text).metadata.annotations, { 'x/one': '1', 'x/two': 'b', n: '"' })
   }
+  const lines = edit('{\n  "metadata": {\n    "name": "a",\n    "labels": {}\n  }\n}\n', { added: [['n', 'm']] })
+  t.match(lines.text, '    "name": "a",\n    "annotations": {"n": "m"},\n    "labels": {}\n')
   const { text } = edit(JSON.stringify({ metadata: { name: 'a' } }), { added: TWO })
   t.same(JSON.parse(text).metadata, { name: 'a', annotations: { 'x/one': '1', 'x/two': 'b' } })
 })

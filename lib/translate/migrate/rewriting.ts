@@ -109,7 +109,10 @@ function explainStay(
   const feature = findFeature(name)
   if (feature === undefined) return isIdle(name) ? undefined : explainRefused(name)
   const flaw = readAliases(ingress).flaws.find((one) => one.annotation === annotation && one.outcome === 'default')
-  return staying.get(feature) ?? flaw?.message
+  const { options, differs } = feature.annotations[name]!
+  // What it says is said nowhere else.
+  const isLost = !options.some((option) => ANNOTATIONS.has(ANNOTATION_DOMAIN + option))
+  return staying.get(feature) ?? flaw?.message ?? (isLost ? differs : undefined)
 }
 
 function explainRefused(name: string): string {

@@ -82,7 +82,8 @@ function describe(
   if (isCanary(ingress) && feature !== CANARY && feature?.scope !== 'upstream') {
     return { idle: 'of a canary it is ignored, as in ingress-nginx' }
   }
-  if (feature !== undefined) return { differs: feature.annotations[name]!.differs }
+  // The table is that of a page, with links.
+  if (feature !== undefined) return { differs: feature.annotations[name]!.differs?.replace(/\[(.*?)\]\(.*?\)/g, '$1') }
   if (Object.hasOwn(REFUSED, name)) return { refused: REFUSED[name]! }
   if (Object.hasOwn(IDLE, name)) return { idle: IDLE[name]! }
   return { idle: 'ingress-nginx does not know it, and it does nothing here either' }

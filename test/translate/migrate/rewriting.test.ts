@@ -54,6 +54,8 @@ t.test('what is not done stays, and with it all that acts with it', async (t) =>
   t.same(closed.written, ['body-limit'])
   const lost = rewriteOne({ 'permanent-redirect': 'https://b.test', 'app-root': '/app' })
   t.same(lost.stays, ['permanent-redirect', 'app-root'], 'alone, app-root would act')
+  const settings = rewriteOne({ 'proxy-send-timeout': '30', 'proxy-read-timeout': '30' })
+  t.same(settings.stays, ['proxy-send-timeout'], 'no annotation says it')
   const wrong = rewriteOne({ 'proxy-body-size': '8 MB', 'proxy-read-timeout': '30' })
   t.same(wrong.stays, ['proxy-body-size'])
 })

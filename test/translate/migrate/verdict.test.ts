@@ -22,8 +22,9 @@ t.test('an annotation is as the table of all annotations says, and names the opt
   t.ok(named.length > 80)
   for (const [name, { differs }] of named) {
     // An empty value counts as not written, there and here.
-    const { support, isClosing } = (await judgeOne({ [name]: '' }))[name]!
+    const { support, isClosing, reasons } = (await judgeOne({ [name]: '' }))[name]!
     t.same([support, isClosing], [differs === undefined ? 'exact' : 'differs', false], name)
+    t.notMatch(reasons[0]?.message, '](', name)
   }
 })
 
