@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { chmodSync, cpSync, lstatSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
@@ -201,4 +201,92 @@ t.test('without a file the command to type is offered', async (t) => {
   const { status, stderr } = await runPortico(['migrate'], { cwd })
   t.equal(status, 2)
   t.match(stderr, 'portico migrate -f k8s/')
+})
+
+t.test(
+  '--write puts annotations of Portico in the place of those that are done, and nothing else changes',
+  async (t) => {
+    const folder = t.testdir({})
+    cpSync(join(fixtures, 'k8s'), join(folder, 'k8s'), { recursive: true })
+    const shop = join(folder, 'k8s/shop.yaml')
+    chmodSync(shop, 0o640)
+    const before = await runPortico(['migrate', 'k8s'], { cwd: folder })
+    t.equal(readFileSync(shop, 'utf8'), read('k8s/shop.yaml'), 'without --write nothing is written')
+    const { status, stdout, stderr } = await runPortico(['migrate', 'k8s', '--write'], { cwd: folder })
+    t.equal(status, before.status)
+    t.equal(stderr, '')
+    checkGolden(t, join(fixtures, 'written.txt'), stdout)
+    checkGolden(t, join(fixtures, 'written-shop.yaml'), readFileSync(shop, 'utf8'))
+    t.equal(statSync(shop).mode & 0o777, 0o640)
+    t.same(readdirSync(join(folder, 'k8s')).sort(), ['shop.yaml', 'sub'], 'nothing is left beside the files')
+    for (const [, file = '', line = '', name = ''] of stdout.matchAll(/^(\S+):(\d+):\d+ {2}stays {2}([\w-]+):/gm)) {
+      t.match(
+        readFileSync(join(folder, file), 'utf8').split('\n')[Number(line) - 1],
+        `nginx.ingress.kubernetes.io/${name}:`,
+      )
+    }
+    const again = await runPortico(['migrate', 'k8s', '--write'], { cwd: folder })
+    t.equal(readFileSync(shop, 'utf8'), read('written-shop.yaml'), 'a second time nothing changes')
+    t.notMatch(again.stdout, '→')
+  },
+)
+
+t.test('--write keeps links, byte order marks and CRLF', async (t) => {
+  const text = `\uFEFF${read('clean.yaml').replaceAll('\n', '\r\n')}`
+  const folder = t.testdir({ real: { 'a.yaml': text }, k8s: {} })
+  symlinkSync('../real/a.yaml', join(folder, 'k8s/a.yaml'))
+  const { status, stdout } = await runPortico(['migrate', 'k8s', '--write'], { cwd: folder })
+  t.equal(status, 0)
+  t.equal(stdout, 'k8s/a.yaml   2 annotations of ingress-nginx → 1 of Portico\n')
+  t.ok(lstatSync(join(folder, 'k8s/a.yaml')).isSymbolicLink())
+  t.equal(
+    readFileSync(join(folder, 'real/a.yaml'), 'utf8'),
+    text
+      .replace('nginx.ingress.kubernetes.io/proxy-body-size: 8m', 'portico.dev/body-limit: 8Mi')
+      .replace('    nginx.ingress.kubernetes.io/proxy-buffer-size: 16k\r\n', ''),
+  )
+})
+
+t.test('--write with - prints the result, and tells the rest on stderr', async (t) => {
+  const { status, stdout, stderr } = await runPortico(['migrate', '-', '--write'], { stdin: read('clean.yaml') })
+  t.equal(status, 0)
+  t.match(stdout, /^apiVersion: [\s\S]*portico\.dev\/body-limit: 8Mi\nspec:/)
+  t.notMatch(stdout, 'nginx.ingress')
+  t.match(stderr, '<stdin>   2 annotations of ingress-nginx → 1 of Portico')
+  const none = await runPortico(['migrate', '-', '--write'], { stdin: stdout })
+  t.equal(none.stdout, stdout)
+  t.equal(none.stderr, 'there is nothing to write\n')
+})
+
+t.test('--write leaves what objects share, with the reason, and writes the rest', async (t) => {
+  const shared = read('clean.yaml').replace('annotations:', 'annotations: &shared')
+  const list = `apiVersion: v1
+kind: List
+items:
+  - apiVersion: networking.k8s.io/v1
+    kind: Ingress
+    metadata: {name: one, annotations: &all {nginx.ingress.kubernetes.io/proxy-body-size: 8m}}
+    spec: &spec {rules: [{host: one.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}}]}
+  - apiVersion: networking.k8s.io/v1
+    kind: Ingress
+    metadata: {name: two, annotations: *all}
+    spec: {rules: [{host: two.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}}]}
+`
+  const folder = t.testdir({ 'a.yaml': shared, 'b.yaml': read('clean.yaml').replaceAll('clean', 'b'), 'c.yaml': list })
+  const { stdout } = await runPortico(['migrate', '.', '--write'], { cwd: folder })
+  t.match(stdout, /^b\.yaml {3}2 annotations of ingress-nginx → 1 of Portico$/m)
+  t.match(stdout, /^a\.yaml:6:5 {2}stays {2}proxy-body-size: it has an anchor, which others may use$/m)
+  t.match(stdout, /^c\.yaml:6:\d+ {2}stays {2}proxy-body-size: it has an anchor, which others may use$/m)
+  t.match(stdout, /^c\.yaml:\d+:\d+ {2}stays {2}proxy-body-size: it is an alias of what another object has$/m)
+  t.equal(readFileSync(join(folder, 'a.yaml'), 'utf8'), shared)
+  t.equal(readFileSync(join(folder, 'c.yaml'), 'utf8'), list)
+})
+
+t.test('--write takes files, or - alone, and prints text', async (t) => {
+  const mixed = await runPortico(['migrate', '-', 'k8s', '--write'], { cwd, stdin: '' })
+  t.equal(mixed.status, 2)
+  t.match(mixed.stderr, '--write takes files, or - alone')
+  const json = await runPortico(['migrate', 'k8s', '--write', '-o', 'json'], { cwd })
+  t.equal(json.status, 2)
+  t.match(json.stderr, '--write prints text')
 })

@@ -2,15 +2,22 @@
 import type { Clock } from '../../lib/base/clock.ts'
 import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
-import { ResourceStore } from '../../lib/kubernetes/store.ts'
+import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { resolveSettings } from '../../lib/settings/resolve.ts'
+import type { Settings } from '../../lib/settings/table.ts'
 import { sourceFromText } from '../../lib/source/read-source.ts'
 import type { Allocations } from '../../lib/translate/exposure/allocation.ts'
 import { Translator } from '../../lib/translate/translate.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 
-export type TranslatedText = { model: Model; diagnostics: readonly Diagnostic[]; allocations: Allocations }
+export type TranslatedText = {
+  model: Model
+  diagnostics: readonly Diagnostic[]
+  allocations: Allocations
+  resources: ResourceSet
+  settings: Settings
+}
 
 export type TranslateTextOptions = {
   clock?: Clock
@@ -35,7 +42,7 @@ export function translateText(text: string, options: TranslateTextOptions = {}):
   const resources = new ResourceStore().update(decoded.resources, 1, list, decoded.refused)
   const translator = new Translator(allocations)
   const model = translator.translate(resources, { settings, clock, local: new Set(local) }, list)
-  return { model, diagnostics: list.sorted(), allocations: translator.allocations }
+  return { model, diagnostics: list.sorted(), allocations: translator.allocations, resources, settings }
 }
 
 /** One line for the problem, then indented help and notes. */

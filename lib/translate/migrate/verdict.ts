@@ -6,9 +6,10 @@ import type { Ingress } from '../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { checkForeignAnnotations, findClosingGuards } from '../ingress/foreign-annotation.ts'
 import { listForeign } from '../ingress/foreign-table.ts'
-import { checkAliases, readAliases } from '../ingress/nginx/alias.ts'
+import { checkAliases, isCanary, readAliases } from '../ingress/nginx/alias.ts'
 import { NGINX_DOMAIN } from '../ingress/nginx/feature.ts'
 import { findFeature } from '../ingress/nginx/features.ts'
+import { CANARY } from '../ingress/nginx/hosts.ts'
 import { IDLE, REFUSED } from '../ingress/nginx/without-effect.ts'
 import type { TranslationSettings } from '../settings.ts'
 
@@ -73,9 +74,16 @@ function printProblem({ code, message }: Diagnostic): string {
 }
 
 /** What is known of an annotation by its name alone. */
-function describe(name: string): Readonly<{ differs?: string | undefined; idle?: string; refused?: string }> {
+function describe(
+  ingress: Ingress,
+  name: string,
+): Readonly<{ differs?: string | undefined; idle?: string; refused?: string }> {
   const feature = findFeature(name)
-  if (feature !== undefined) return { differs: feature.annotations[name]!.differs }
+  if (isCanary(ingress) && feature !== CANARY && feature?.scope !== 'upstream') {
+    return { idle: 'of a canary it is ignored, as in ingress-nginx' }
+  }
+  // The table is that of a page, with links.
+  if (feature !== undefined) return { differs: feature.annotations[name]!.differs?.replace(/\[(.*?)\]\(.*?\)/g, '$1') }
   if (Object.hasOwn(REFUSED, name)) return { refused: REFUSED[name]! }
   if (Object.hasOwn(IDLE, name)) return { idle: IDLE[name]! }
   return { idle: 'ingress-nginx does not know it, and it does nothing here either' }
@@ -88,7 +96,7 @@ function judge(
   problems: readonly Diagnostic[],
   guards: ReadonlySet<string>,
 ): AnnotationVerdict {
-  const { differs, idle, refused } = describe(annotation.slice(NGINX_DOMAIN.length))
+  const { differs, idle, refused } = describe(ingress, annotation.slice(NGINX_DOMAIN.length))
   const options = listOptions(ingress, annotation)
   const worse = problems.filter((one) => !isSame(one) && one.severity !== 'info')
   const isDetail = (): boolean =>
@@ -100,7 +108,7 @@ function judge(
   const isRefused =
     (refused !== undefined && !isOff) ||
     guards.has(annotation) ||
-    worse.some(({ severity, code }) => severity === 'error' || code === 'PORTICO_ANN_CANARY') ||
+    worse.some(({ severity }) => severity === 'error') ||
     // A value of which nothing is left.
     (idle === undefined && options.length === 0 && worse.some(({ code }) => code === 'PORTICO_ANN_VALUE'))
   const isOverridden = problems.some(({ code }) => code === 'PORTICO_ROUTE_FILTER_OVERRIDDEN')

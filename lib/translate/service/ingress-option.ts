@@ -149,7 +149,8 @@ function groupByService(ingresses: readonly Ingress[]): ReadonlyMap<string, read
   return found
 }
 
-function listBackends({ rules, defaultBackend }: Ingress) {
+/** The Services that the paths, or the default backend, lead to. */
+export function listBackends({ rules, defaultBackend }: Ingress) {
   const backends = rules.flatMap(({ paths = [] }) => paths.map(({ backend }) => backend))
   if (defaultBackend !== undefined) backends.push(defaultBackend)
   return backends.flatMap((backend) => (backend.type === 'service' ? [backend] : []))

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { NGINX_FEATURES } from '../../../lib/translate/ingress/nginx/features.ts'
 import { IDLE, REFUSED } from '../../../lib/translate/ingress/nginx/without-effect.ts'
+import { printIngresses, printService } from '../ingress/nginx/nginx-ingress.ts'
 import { judgeOne, planText } from './plan-text.ts'
 
 t.test('an annotation is as the table of all annotations says, and names the options that do it', async (t) => {
@@ -21,8 +22,9 @@ t.test('an annotation is as the table of all annotations says, and names the opt
   t.ok(named.length > 80)
   for (const [name, { differs }] of named) {
     // An empty value counts as not written, there and here.
-    const { support, isClosing } = (await judgeOne({ [name]: '' }))[name]!
+    const { support, isClosing, reasons } = (await judgeOne({ [name]: '' }))[name]!
     t.same([support, isClosing], [differs === undefined ? 'exact' : 'differs', false], name)
+    t.notMatch(reasons[0]?.message, '](', name)
   }
 })
 
@@ -122,4 +124,26 @@ t.test('a misspelt name is told, and a misspelt guard is refused', async (t) => 
     'proxy-body-sise': { support: 'exact', reasons: [{ message: /does not know it/ }, { message: /did you mean/ }] },
     'whitelist-source-rang': { support: 'refused', isClosing: true },
   })
+})
+
+t.test('CA6 what a canary says beside is ignored, as in ingress-nginx', async (t) => {
+  const { objects } = await planText(
+    `${printIngresses({
+      main: { nginx: {}, host: 'a.test' },
+      next: { nginx: { canary: 'true', 'canary-weight': '10', 'enable-cors': 'true' }, host: 'a.test' },
+    })}---\n${printService('web')}`,
+  )
+  const verdicts = objects[1]!.annotations.map(({ annotation, support }) => [annotation.split('/')[1], support])
+  t.same(verdicts, [
+    ['canary', 'differs'],
+    ['canary-weight', 'exact'],
+    ['enable-cors', 'exact'],
+  ])
+})
+
+t.test('CA1 a canary without another Ingress is told', async (t) => {
+  const text = printIngresses({ next: { nginx: { canary: 'true', 'canary-weight': '10' } } })
+  const { objects, total } = await planText(`${text}---\n${printService('web')}`)
+  t.match(objects, [{ problems: [{ code: 'PORTICO_ANN_CANARY' }] }])
+  t.equal(total.warnings, 1)
 })

@@ -1,4 +1,4 @@
-/** Ingresses with annotations of ingress-nginx: as text, translated, and served at all doors. */
+/** Ingresses with annotations of ingress-nginx: as text, translated, and served at all doors. All come to the same in Portico's own. */
 import type { Test } from 'tap'
 import type { Diagnostic } from '../../../../lib/base/diagnostics.ts'
 import type { Route } from '../../../../lib/model/route.ts'
@@ -7,6 +7,7 @@ import type { Answer } from '../../../doors/recorder.ts'
 import { type DoorRequest, type Doors, startDoors } from '../../../doors/request-doors.ts'
 import { findAll } from '../../../helpers/raw-client.ts'
 import { translateText } from '../../manifests.ts'
+import { rewriteText } from '../../migrate/rewrite-text.ts'
 
 export type WrittenIngress = Readonly<{
   /** By their names without the domain; a name with a domain stays as it is. */
@@ -68,7 +69,9 @@ export type TranslatedNginx = Readonly<{
 }>
 
 export function translateNginx(ingresses: WrittenIngresses, more: string = ''): TranslatedNginx {
-  const { model, diagnostics } = translateText(`${printIngresses(ingresses)}---\n${printService('web')}${more}`)
+  const text = `${printIngresses(ingresses)}---\n${printService('web')}${more}`
+  const { model, diagnostics } = translateText(text)
+  rewriteText(text)
   const { hosts } = findIngressTable(model)
   return { diagnostics, routes: hosts.flatMap(({ routes }) => routes), hosts: hosts.map(({ host }) => host) }
 }
@@ -93,6 +96,7 @@ export function startNginx(
   flags: Readonly<Record<string, string>> = {},
   services: readonly string[] = [],
 ): Promise<Doors> {
+  rewriteText(`${printIngresses(ingresses)}---\n${printService('web')}${more === '' ? '' : `\n---\n${more}`}`)
   return startDoors(
     t,
     flags,
