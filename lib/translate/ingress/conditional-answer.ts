@@ -1,0 +1,100 @@
+/**
+ * Answers that an Ingress gives to some requests of its routes in the place of their endpoints: routes beside the route, with further
+ * conditions, as for canaries.
+ */
+import { compareText } from '../../base/order.ts'
+import { FILTERS } from '../../filters/registry.ts'
+import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
+import type { FilterConfig } from '../../model/filter.ts'
+import type { Route } from '../../model/route.ts'
+
+export type ConditionalAnswer = Readonly<{
+  /** Of one kind: methods, or one value. Undefined: all requests meet it. */
+  condition: RouteConditions | undefined
+  /** It is for the requests that do not meet the condition. */
+  isNegated: boolean
+  /** A redirect, or a fixed answer. */
+  filter: FilterConfig
+}>
+
+/** The most conditions of the answers of one Ingress: for each set of them that a request meets there is a route. */
+export const MOST_ANSWER_CONDITIONS = 3
+
+/** Filters that answer: the first of the conditional answers takes the place of all that the route has. */
+const ANSWERING: ReadonlySet<string> = new Set(['redirect', 'respond'])
+const ORDER: ReadonlyMap<string, number> = new Map(FILTERS.map(({ name }, at) => [name, at]))
+
+/**
+ * The routes that take the place of `route`: the first of `answers` whose condition a request meets, or does not meet where it is negated,
+ * answers it. Routes with more conditions go first (routing/rank), so that each request is taken by the one that names all conditions that
+ * it meets.
+ */
+export function addAnswers(route: Route, answers: readonly ConditionalAnswer[]): readonly Route[] {
+  const keyOf = (condition: RouteConditions): string => JSON.stringify(condition)
+  const conditions = new Map(answers.flatMap(({ condition }) => (condition ? [[keyOf(condition), condition]] : [])))
+  const routes: Route[] = []
+  const known = new Set<string>()
+  for (const met of listSubsets([...conditions.keys()])) {
+    const joined = met.reduce<RouteConditions | undefined>(
+      (all, key) => all && joinConditions(all, conditions.get(key)!),
+      route.match.conditions ?? NONE,
+    )
+    // No request has two methods. Of sets with the same meaning the largest stands first.
+    if (joined === undefined || known.has(keyOf(joined))) continue
+    known.add(keyOf(joined))
+    const answer = answers.find(
+      ({ condition, isNegated }) => condition === undefined || met.includes(keyOf(condition)) !== isNegated,
+    )
+    routes.push(createRoute(route, met.length === 0 ? route.match.conditions : joined, answer?.filter))
+  }
+  return routes
+}
+
+const NONE: RouteConditions = Object.freeze({})
+
+/** The largest first. */
+function listSubsets(keys: readonly string[]): readonly (readonly string[])[] {
+  const subsets = Array.from({ length: 2 ** keys.length }, (_, bits) => keys.filter((_, at) => (bits >> at) & 1))
+  return subsets.sort((a, b) => b.length - a.length)
+}
+
+/** Undefined: no request meets both. Equal conditions are equal objects, in order. */
+function joinConditions(a: RouteConditions, b: RouteConditions): RouteConditions | undefined {
+  const methods =
+    a.methods && b.methods ? a.methods.filter((one) => b.methods!.includes(one)) : (a.methods ?? b.methods)
+  if (methods?.length === 0) return undefined
+  const headers = joinValues(a.headers, b.headers)
+  const query = joinValues(a.query, b.query)
+  const cookies = joinValues(a.cookies, b.cookies)
+  const { clientAddresses } = a
+  return Object.freeze({
+    ...(methods && { methods: Object.freeze(methods) }),
+    ...(headers && { headers }),
+    ...(query && { query }),
+    ...(cookies && { cookies }),
+    ...(clientAddresses && { clientAddresses }),
+  })
+}
+
+function joinValues(
+  a: readonly ValueCondition[] | undefined,
+  b: readonly ValueCondition[] | undefined,
+): readonly ValueCondition[] | undefined {
+  if (a === undefined || b === undefined) return a ?? b
+  const all = new Map([...a, ...b].map((one) => [JSON.stringify(one), one]))
+  return Object.freeze([...all].sort(([one], [other]) => compareText(one, other)).map(([, condition]) => condition))
+}
+
+function createRoute(route: Route, conditions: RouteConditions | undefined, filter: FilterConfig | undefined): Route {
+  const { conditions: _, ...match } = route.match
+  return Object.freeze({
+    ...route,
+    match: Object.freeze({ ...match, ...(conditions && { conditions }) }),
+    ...(filter && { filters: insertFilter(route.filters ?? [], filter) }),
+  })
+}
+
+function insertFilter(filters: readonly FilterConfig[], filter: FilterConfig): readonly FilterConfig[] {
+  const others = filters.filter(({ name }) => !ANSWERING.has(name))
+  return Object.freeze([...others, filter].sort((a, b) => ORDER.get(a.name)! - ORDER.get(b.name)!))
+}
