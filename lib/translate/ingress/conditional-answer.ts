@@ -30,32 +30,40 @@ const ORDER: ReadonlyMap<string, number> = new Map(FILTERS.map(({ name }, at) =>
  * it meets.
  */
 export function addAnswers(route: Route, answers: readonly ConditionalAnswer[]): readonly Route[] {
-  const keyOf = (condition: RouteConditions): string => JSON.stringify(condition)
   const conditions = new Map(answers.flatMap(({ condition }) => (condition ? [[keyOf(condition), condition]] : [])))
-  const routes: Route[] = []
-  const known = new Set<string>()
+  const rows: { met: readonly string[]; answer: ConditionalAnswer | undefined }[] = []
   for (const met of listSubsets([...conditions.keys()])) {
+    const answer = answers.find(
+      ({ condition, isNegated }) => condition === undefined || met.includes(keyOf(condition)) !== isNegated,
+    )
+    const within = rows.filter((row) => row.met.every((key) => met.includes(key)))
+    // Requests that meet these conditions fare no different where they are taken by a route that names fewer.
+    if (within.length === 0 || within.some((row) => row.answer?.filter !== answer?.filter)) rows.push({ met, answer })
+  }
+  const routes = new Map<string, Route>()
+  // Of sets with the same meaning the largest counts.
+  for (const { met, answer } of rows.reverse()) {
     const joined = met.reduce<RouteConditions | undefined>(
       (all, key) => all && joinConditions(all, conditions.get(key)!),
       route.match.conditions ?? NONE,
     )
-    // No request has two methods. Of sets with the same meaning the largest stands first.
-    if (joined === undefined || known.has(keyOf(joined))) continue
-    known.add(keyOf(joined))
-    const answer = answers.find(
-      ({ condition, isNegated }) => condition === undefined || met.includes(keyOf(condition)) !== isNegated,
-    )
-    routes.push(createRoute(route, met.length === 0 ? route.match.conditions : joined, answer?.filter))
+    // No request has two methods.
+    if (joined === undefined || routes.has(keyOf(joined))) continue
+    routes.set(keyOf(joined), createRoute(route, met.length === 0 ? route.match.conditions : joined, answer?.filter))
   }
-  return routes
+  return [...routes.values()]
 }
 
 const NONE: RouteConditions = Object.freeze({})
 
-/** The largest first. */
+function keyOf(condition: RouteConditions): string {
+  return JSON.stringify(condition)
+}
+
+/** The smallest first. */
 function listSubsets(keys: readonly string[]): readonly (readonly string[])[] {
   const subsets = Array.from({ length: 2 ** keys.length }, (_, bits) => keys.filter((_, at) => (bits >> at) & 1))
-  return subsets.sort((a, b) => b.length - a.length)
+  return subsets.sort((a, b) => a.length - b.length)
 }
 
 /** Undefined: no request meets both. Equal conditions are equal objects, in order. */

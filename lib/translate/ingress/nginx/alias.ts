@@ -220,7 +220,8 @@ class AliasReader implements NginxReader {
     // Values are read without the blank lines before them.
     const [blanks = ''] = /^\s*/.exec(this.#annotations[annotation] ?? '') ?? []
     const at = line === undefined ? undefined : line + blanks.split('\n').length - 1
-    this.#flaws.push({ annotation, message, help, outcome, isSecret, line: at })
+    const said = at === undefined ? message : `line ${at}: ${message}`
+    this.#flaws.push({ annotation, message: said, help, outcome, isSecret, line: at })
   }
 
   /**

@@ -376,7 +376,7 @@ class SnippetReader {
     if (++this.#notes > MOST_NOTES) return
     this.#nginx.warn(
       this.#name,
-      `line ${line}: ${message}`,
+      message,
       'docs/ingress-nginx.md lists what is read of snippets; docs/filters.md has options for the rest',
       line,
     )
