@@ -1,6 +1,10 @@
 /** The syntax of snippets: words, quotes, blocks and comments as nginx reads them, and hostile texts. */
 import t from 'tap'
-import { type Directive, parseSnippet, type SnippetFault } from '../../../../lib/translate/ingress/nginx/snippet-text.ts'
+import {
+  type Directive,
+  parseSnippet,
+  type SnippetFault,
+} from '../../../../lib/translate/ingress/nginx/snippet-text.ts'
 
 /** `name word word {…}` of each directive. */
 function print(text: string): readonly string[] | SnippetFault {
@@ -66,7 +70,28 @@ t.test('hostile texts have a fault with its line', async (t) => {
 })
 
 t.test('any text is read in time, and nothing is thrown', async (t) => {
-  const signs = ['"', "'", '\\', '{', '}', ';', '#', '\n', '\r', '\0', '$', '${', 'if', 'return', ' ', '(', ')', '~', 'ä', '403']
+  const signs = [
+    '"',
+    "'",
+    '\\',
+    '{',
+    '}',
+    ';',
+    '#',
+    '\n',
+    '\r',
+    '\0',
+    '$',
+    '${',
+    'if',
+    'return',
+    ' ',
+    '(',
+    ')',
+    '~',
+    'ä',
+    '403',
+  ]
   let seed = 7
   const next = (below: number): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
