@@ -32,7 +32,7 @@ export const CONFIGURATION_SNIPPET: NginxFeature = {
   annotations: {
     'configuration-snippet': {
       ...SNIPPET,
-      options: ['what [its directives](#snippets) say'],
+      options: ['those of [its directives](#snippets), such as `response-headers-set`'],
       differs: 'a snippet with another directive that may guard closes the routes',
     },
   },
@@ -44,7 +44,7 @@ export const SERVER_SNIPPET: NginxFeature = {
   annotations: {
     'server-snippet': {
       ...SNIPPET,
-      options: ['what [its directives](#snippets) say'],
+      options: ['those of [its directives](#snippets), such as `response-headers-set`'],
       differs:
         '`return` and `if` act on the host, other directives on the paths of the Ingress alone; a snippet with another directive that may guard closes the host',
     },

@@ -7,7 +7,7 @@ import { askHost, optionsOf, printService, startNginx, translateNginx, translate
 const snippet = (text: string) => ({ 'configuration-snippet': text })
 const from = (client: string) => ['x-forwarded-for', client] as const
 
-t.test('fields of answers and of requests', async (t) => {
+t.test('SN2 fields of answers and of requests', async (t) => {
   const plain = {
     pieces: [
       'HTTP/1.1 404 Not Found\r\nServer: app\r\nX-Powered-By: a\r\nX-Old: b\r\nX-Frame-Options: ALLOW\r\nContent-Length: 0\r\n\r\n',
@@ -72,7 +72,7 @@ t.test('proxy_set_header Host is the host that endpoints are asked for', async (
   t.match(translateOne(snippet('proxy_set_header Host $proxy_host;')).diagnostics, [{ severity: 'warning' }])
 })
 
-t.test('return: answers and redirects of all requests', async (t) => {
+t.test('SN5 return: answers and redirects of all requests', async (t) => {
   const doors = await startNginx(t, {
     gone: { nginx: snippet('return 410;') },
     text: { nginx: snippet(`default_type application/json;\nreturn 200 '{"ok":true}\\n';`) },
@@ -121,7 +121,7 @@ t.test('rewrite: the path that endpoints are asked for', async (t) => {
   }
 })
 
-t.test('if: one answer under a condition on a method, a field, a parameter or a cookie', async (t) => {
+t.test('SN6 if: one answer under a condition on a method, a field, a parameter or a cookie', async (t) => {
   const doors = await startNginx(t, {
     method: { nginx: snippet('if ($request_method = POST) { return 405; }') },
     methods: { nginx: snippet('if ($request_method !~ ^(GET|HEAD|POST)$) {\n  return 405;\n}') },
@@ -214,7 +214,7 @@ t.test('if: the redirect to HTTPS behind a proxy that is trusted', async (t) => 
   t.match(diagnostics, [{ severity: 'warning', message: /trustedProxies/ }])
 })
 
-t.test('allow and deny', async (t) => {
+t.test('SN4 allow and deny', async (t) => {
   const doors = await startNginx(
     t,
     {
@@ -287,7 +287,7 @@ t.test('time limits, sizes, buffers and compression', async (t) => {
   }
 })
 
-t.test('server-snippet: answers act on all paths of the host, whichever Ingress has them', async (t) => {
+t.test('SN3 server-snippet: answers act on all paths of the host, whichever Ingress has them', async (t) => {
   const doors = await startNginx(t, {
     a: {
       created: '2020-01-01T00:00:00Z',
@@ -317,7 +317,7 @@ t.test('server-snippet: answers act on all paths of the host, whichever Ingress 
   ])
 })
 
-t.test('a snippet that may guard and is not read closes: the paths of its Ingress, or the host', async (t) => {
+t.test('SN1 a snippet that may guard and is not read closes: the paths of its Ingress, or the host', async (t) => {
   const guards = [
     'auth_request /auth;',
     'limit_req zone=a;',
@@ -416,7 +416,7 @@ t.test('hostile values come into no field', async (t) => {
   }
 })
 
-t.test('annotations, and options of Portico, go before a snippet', async (t) => {
+t.test('SN7 annotations, and options of Portico, go before a snippet', async (t) => {
   const timed = translateOne({ 'proxy-read-timeout': '5', ...snippet('proxy_read_timeout 60s;') })
   t.match(timed.route.policy, { 'timeouts.responseHeaders': 5000 })
   t.match(timed.diagnostics, [{ message: /says it already/ }])
