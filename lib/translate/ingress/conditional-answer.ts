@@ -13,6 +13,8 @@ export type ConditionalAnswer = Readonly<{
   condition: RouteConditions | undefined
   /** It is for the requests that do not meet the condition. */
   isNegated: boolean
+  /** The hosts on which it acts; undefined: all that it is written for. */
+  hosts?: readonly string[]
   /** A redirect, or a fixed answer. */
   filter: FilterConfig
 }>

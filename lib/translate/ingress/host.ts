@@ -451,7 +451,7 @@ function settle(
   const matched = patterns === undefined ? closed : closed.map(makeExpression)
   if (patterns !== undefined) reportPatterns(patterns, claims, diagnostics)
   const { routes: settled, shadowed } = settleRoutes(matched, findIngressAmong(claims), diagnostics)
-  const answered = answerRoutes(settled, claims)
+  const answered = answerRoutes(settled, host, claims)
   const divided = claims.length === all.length ? answered : joinCanaries(answered, all, diagnostics)
   const { routes, filters: left } = divideFilters(divided, filters)
   const { owner, rule } = first
@@ -538,12 +538,13 @@ function reportPatterns(
 }
 
 /** The routes with those of the answers under conditions beside them, in order of rank; answers of the host are given first. */
-function answerRoutes(settled: readonly Route[], claims: readonly HostClaims[]): readonly Route[] {
+function answerRoutes(settled: readonly Route[], host: string, claims: readonly HostClaims[]): readonly Route[] {
   const ofHost = claims.find(({ hostAnswers }) => hostAnswers.length > 0)?.hostAnswers ?? NO_ANSWERS
   const owners = new Map(claims.flatMap(({ owner, answers }) => (answers.length > 0 ? [[owner, answers]] : [])))
   if (ofHost.length === 0 && owners.size === 0) return settled
   const routes = settled.flatMap((route) => {
-    const answers = [...ofHost, ...(owners.get(route.owner) ?? [])]
+    const all = [...ofHost, ...(owners.get(route.owner) ?? [])]
+    const answers = all.filter(({ hosts }) => hosts?.includes(host) !== false)
     return answers.length === 0 || isClosed(route) ? [route] : addAnswers(route, answers)
   })
   return routes.sort(compareRank)

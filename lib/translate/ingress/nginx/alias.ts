@@ -111,6 +111,7 @@ const FILTERS_BY_OPTION = new Map(
 
 class AliasReader implements NginxReader {
   readonly namespace: string
+  readonly ruleHosts: readonly string[]
   readonly paths: readonly string[]
   readonly hosts: HostWishes = {}
   readonly #annotations: Readonly<Record<string, string>>
@@ -122,6 +123,7 @@ class AliasReader implements NginxReader {
 
   constructor({ meta, rules }: Ingress) {
     this.namespace = meta.namespace
+    this.ruleHosts = rules.map(({ host }) => host)
     this.paths = rules.flatMap(({ paths = [] }) => paths.map(({ path }) => path))
     this.#annotations = meta.annotations
   }

@@ -60,6 +60,8 @@ export type HostWishes = {
 /** The annotations of one Ingress, without those that are empty or of a wrong form; and the options that they come to. */
 export type NginxReader = {
   readonly namespace: string
+  /** The hosts of the rules of the Ingress; `''` is every host. */
+  readonly ruleHosts: readonly string[]
   /** The paths of the Ingress, as written. */
   readonly paths: readonly string[]
   /** True for an annotation with any value, empty or of a wrong form too. */

@@ -7,6 +7,8 @@ export type SnippetCondition =
   | Readonly<{ type: 'request'; condition: RouteConditions; isNegated: boolean }>
   /** The client has come by plain HTTP. */
   | Readonly<{ type: 'plain' }>
+  /** Of the host alone. */
+  | Readonly<{ type: 'host'; holds: (host: string) => boolean }>
 
 type Operator = '=' | '!=' | '~' | '~*' | '!~' | '!~*'
 
@@ -29,6 +31,10 @@ export function readCondition(words: readonly string[]): SnippetCondition | unde
   const isNegated = operator?.startsWith('!') === true
   // The value of a comparison may have variables, and an expression ends with "$".
   if ((operator === '=' || operator === '!=') && value.includes('$')) return undefined
+  if (variable === 'host') {
+    const holds = compareHost(comparison)
+    return holds && { type: 'host', holds: (host) => holds(host) !== isNegated }
+  }
   const [, kind, rest = ''] = /^(http|arg|cookie)_(\w+)$/.exec(variable) ?? []
   const named = rest && { http: rest.replaceAll('_', '-').toLowerCase(), arg: rest, cookie: rest }[kind as 'arg']
   const condition =
@@ -87,6 +93,20 @@ function readMethods({ operator, value }: Comparison): RouteConditions | undefin
   return Object.freeze({ methods: Object.freeze([...new Set(methods)].sort()) })
 }
 
+function compareHost({ operator, value }: Comparison): ((host: string) => boolean) | undefined {
+  if (operator === undefined) return undefined
+  if (!operator.includes('~')) return (host) => host === value
+  const pattern = printPattern(operator, value)
+  return pattern === undefined ? undefined : (host) => new Pattern(pattern).describes(host)
+}
+
+/** An expression is looked for anywhere in the value; undefined: it has a fault. */
+function printPattern(operator: Operator, value: string): string | undefined {
+  if (findPatternFault(value) !== undefined) return undefined
+  const pattern = `${operator.endsWith('*') ? '(?i)' : ''}.*(?:${value}).*`
+  return findPatternFault(pattern) === undefined ? pattern : undefined
+}
+
 function readValue(kind: string, name: string, { operator, value }: Comparison): RouteConditions | undefined {
   const one = describeValue(name, operator, value)
   if (one === undefined) return undefined
@@ -99,10 +119,8 @@ function describeValue(name: string, operator: Operator | undefined, value: stri
   if (!operator.includes('~')) {
     return value === '' ? { name, type: 'regex', value: '.+' } : { name, type: 'exact', value }
   }
-  if (findPatternFault(value) !== undefined) return undefined
-  // An expression is looked for anywhere in the value.
-  const pattern = `${operator.endsWith('*') ? '(?i)' : ''}.*(?:${value}).*`
-  if (findPatternFault(pattern) !== undefined) return undefined
+  const pattern = printPattern(operator, value)
+  if (pattern === undefined) return undefined
   // Of a request without the value nginx asks whether the expression finds something in the empty text; a condition fails.
   return new Pattern(pattern).describes('') ? undefined : { name, type: 'regex', value: pattern }
 }

@@ -315,12 +315,24 @@ class SnippetReader {
     }
     const filter = makeAnswer(texts)
     if (filter === undefined) return 'what it answers is not read'
+    if (condition.type === 'host') return this.#takeHosts(condition.holds, filter)
     const kinds = new Set(
       [...this.#answers, condition].flatMap((one) => (one.condition ? [JSON.stringify(one.condition)] : [])),
     )
     if (kinds.size > MOST_ANSWER_CONDITIONS) return `more than ${MOST_ANSWER_CONDITIONS} conditions are not read`
     const { condition: asked, isNegated } = condition
     this.#answers.push(Object.freeze({ condition: asked, isNegated, filter }))
+    return undefined
+  }
+
+  /** Further names of a host have its routes, and no answers of their own. */
+  #takeHosts(holds: (host: string) => boolean, filter: FilterConfig): Refusal {
+    const { ruleHosts } = this.#nginx
+    if (ruleHosts.some((host) => host === '' || host.startsWith('*')) || this.#nginx.isWritten('server-alias')) {
+      return 'a host is compared only where all hosts of the Ingress are written out, without server-alias'
+    }
+    const hosts = Object.freeze(ruleHosts.filter(holds))
+    this.#answers.push(Object.freeze({ condition: undefined, isNegated: false, hosts, filter }))
     return undefined
   }
 

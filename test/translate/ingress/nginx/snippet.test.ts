@@ -179,6 +179,38 @@ t.test('SN6 if: one answer under a condition on a method, a field, a parameter o
   }
 })
 
+t.test('if: a host of several', async (t) => {
+  const text = `if ($host = "www.shop.test") { rewrite ^ https://shop.test$request_uri permanent; }
+if ($host ~* ^old\\.) { return 308 https://shop.test$request_uri; }`
+  const more = `rules: [${['www.shop.test', 'old.test'].map((host) => `{host: ${host}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}`).join(', ')}]`
+  const doors = await startNginx(
+    t,
+    {},
+    `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: hosts, annotations: ${JSON.stringify({ 'nginx.ingress.kubernetes.io/configuration-snippet': text })}}
+spec: {${more.replace(/]$/, '')}, {host: shop.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`,
+  )
+  for (const door of doors.names) {
+    const www = await askHost(doors, door, 'www.shop', { target: '/a?b' })
+    t.equal(www.status, 301, door)
+    t.same(www.field('location'), ['https://shop.test/a?b'])
+    t.equal((await askHost(doors, door, 'old')).status, 308, door)
+    t.equal((await askHost(doors, door, 'shop')).status, 200, door)
+  }
+  const one = (host: string, alias: Record<string, string> = {}) =>
+    translateNginx({
+      a: { host, nginx: { ...snippet('if ($host = "a.test") { return 301 https://b.test/; }'), ...alias } },
+    })
+  t.same(one('a.test').diagnostics, [])
+  t.match(one('a.test').routes, [{ filters: [{ name: 'redirect' }] }])
+  for (const { routes, diagnostics } of [one('*.a.test'), one('a.test', { 'server-alias': 'b.test' })]) {
+    t.match(diagnostics, [{ severity: 'warning', message: /line 1: "if" is not done: a host/ }])
+    t.equal(routes[0]!.filters, undefined)
+  }
+})
+
 t.test('if: the redirect to HTTPS behind a proxy that is trusted', async (t) => {
   const doors = await startNginx(
     t,
@@ -371,8 +403,8 @@ metadata:
       more_set_headers "X-A: b";
       proxy_buffer_size 16k;
       proxy_set_header Authorization "Basic c2VjcmV0 $nothing";
-      if ($host ~* ^old\\.) {
-        return 301 https://new.example.com;
+      if ($server_addr ~* ^old\\.) {
+        expires 1d;
       }
 spec: {rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ---
