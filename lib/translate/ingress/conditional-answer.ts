@@ -3,16 +3,20 @@
  * conditions, as for canaries.
  */
 import { compareText } from '../../base/order.ts'
+import { compileBeginning } from '../../base/pattern.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import type { FilterConfig } from '../../model/filter.ts'
-import type { Route } from '../../model/route.ts'
+import type { Route, RouteMatch } from '../../model/route.ts'
+import { isClosed } from './backend.ts'
 
 export type ConditionalAnswer = Readonly<{
   /** Of one kind: methods, or one value. Undefined: all requests meet it. */
   condition: RouteConditions | undefined
   /** It is for the requests that do not meet the condition. */
   isNegated: boolean
+  /** The only path whose requests it is for, in match form; undefined: those of all paths. */
+  path?: string
   /** The hosts on which it acts; undefined: all that it is written for. */
   hosts?: readonly string[]
   /** A redirect, or a fixed answer. */
@@ -54,6 +58,43 @@ export function addAnswers(route: Route, answers: readonly ConditionalAnswer[]):
     routes.set(keyOf(joined), createRoute(route, met.length === 0 ? route.match.conditions : joined, answer?.filter))
   }
   return [...routes.values()]
+}
+
+/**
+ * The routes of a host, in order of rank, with those beside them that take one path alone, where an answer of `find` is for that path.
+ * Each route that may take a request to the path has one, up to the first that takes all of them.
+ */
+export function addPaths(
+  routes: readonly Route[],
+  find: (route: Route) => readonly ConditionalAnswer[],
+): readonly Route[] {
+  const paths = new Set(routes.flatMap((route) => find(route).flatMap(({ path }) => path ?? [])))
+  let all = routes
+  for (const path of paths) {
+    const takers = routes.filter(({ match }) => takesPath(match, path))
+    const last = takers.findIndex(({ match }) => match.conditions === undefined)
+    const own = takers.slice(0, last < 0 ? undefined : last + 1).map((route) => {
+      const answer = isClosed(route) ? undefined : find(route).find((one) => one.path === path)
+      const match = Object.freeze({ ...route.match, type: 'exact' as const, path })
+      return {
+        route,
+        answer,
+        made: Object.freeze({ ...route, match, ...(answer && withFilter(route, answer.filter)) }),
+      }
+    })
+    // A route without the answer, which goes before one that has it, is not to be changed.
+    if (!own.some(({ answer }) => answer) || own.some(({ answer, route }) => !answer && !isClosed(route))) continue
+    const replaced = new Set(own.flatMap(({ route }) => (route.match.type === 'exact' ? [route] : [])))
+    all = [...own.map(({ made }) => made), ...all.filter((route) => !replaced.has(route))]
+  }
+  return all
+}
+
+function takesPath(match: RouteMatch, path: string): boolean {
+  if (match.type === 'regex') return compileBeginning(match).begins(path)
+  if (match.type === 'exact') return match.path === path
+  const prefix = match.path.replace(/\/$/, '')
+  return path === prefix || path.startsWith(`${prefix}/`)
 }
 
 const NONE: RouteConditions = Object.freeze({})
@@ -100,11 +141,11 @@ function createRoute(route: Route, conditions: RouteConditions | undefined, filt
   return Object.freeze({
     ...route,
     match: Object.freeze({ ...match, ...(conditions && { conditions }) }),
-    ...(filter && { filters: insertFilter(route.filters ?? [], filter) }),
+    ...(filter && withFilter(route, filter)),
   })
 }
 
-function insertFilter(filters: readonly FilterConfig[], filter: FilterConfig): readonly FilterConfig[] {
+function withFilter({ filters = [] }: Route, filter: FilterConfig): Pick<Route, 'filters'> {
   const others = filters.filter(({ name }) => !ANSWERING.has(name))
-  return Object.freeze([...others, filter].sort((a, b) => ORDER.get(a.name)! - ORDER.get(b.name)!))
+  return { filters: Object.freeze([...others, filter].sort((a, b) => ORDER.get(a.name)! - ORDER.get(b.name)!)) }
 }

@@ -27,7 +27,7 @@ import { isSecured } from '../tls/tls-section.ts'
 import { listAsking } from './asked-server.ts'
 import { createReference, isClosed, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { addCanary, type CanaryTerms } from './canary.ts'
-import { addAnswers, type ConditionalAnswer } from './conditional-answer.ts'
+import { addAnswers, addPaths, type ConditionalAnswer } from './conditional-answer.ts'
 import { reportFallThrough } from './fall-through.ts'
 import { mergeLayers } from './filter-layers.ts'
 import { readHostFilters, readMentions } from './filters.ts'
@@ -542,9 +542,10 @@ function answerRoutes(settled: readonly Route[], host: string, claims: readonly 
   const ofHost = claims.find(({ hostAnswers }) => hostAnswers.length > 0)?.hostAnswers ?? NO_ANSWERS
   const owners = new Map(claims.flatMap(({ owner, answers }) => (answers.length > 0 ? [[owner, answers]] : [])))
   if (ofHost.length === 0 && owners.size === 0) return settled
-  const routes = settled.flatMap((route) => {
-    const all = [...ofHost, ...(owners.get(route.owner) ?? [])]
-    const answers = all.filter(({ hosts }) => hosts?.includes(host) !== false)
+  const find = ({ owner }: Route): readonly ConditionalAnswer[] =>
+    [...ofHost, ...(owners.get(owner) ?? [])].filter(({ hosts }) => hosts?.includes(host) !== false)
+  const routes = addPaths(settled, find).flatMap((route) => {
+    const answers = find(route).filter(({ path }) => path === undefined)
     return answers.length === 0 || isClosed(route) ? [route] : addAnswers(route, answers)
   })
   return routes.sort(compareRank)

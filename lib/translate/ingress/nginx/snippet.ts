@@ -2,6 +2,7 @@
  * Snippets: directives of nginx that are frequent and safe come to options of Portico's own, and to answers under conditions. Nothing is
  * executed; what is not read here is told by its line.
  */
+import { normalizeRulePath } from '../../../base/path.ts'
 import { findNameFault, parseFields } from '../../../filters/field-lines.ts'
 import { findEquivalent, findTemplateFault } from '../../../filters/field-template.ts'
 import type { FilterConfig } from '../../../model/filter.ts'
@@ -14,6 +15,8 @@ import { type Directive, MOST_CHARACTERS, parseSnippet } from './snippet-text.ts
 
 type Scope = 'location' | 'server'
 
+/** Paths that have an answer of their own, of one snippet. */
+const MOST_PATHS = 20
 /** What is said of the lines of one snippet. */
 const MOST_NOTES = 20
 
@@ -148,6 +151,7 @@ class SnippetReader {
     const { name, words, block } = directive
     if (hasControls(directive)) return 'it has control characters'
     if (name === 'if') return this.#takeIf(directive)
+    if (name === 'location' && this.#scope === 'server') return this.#takeLocation(directive)
     if (block !== undefined) return 'blocks of this kind are not read'
     if (IDLE[name]?.test(words.join(' '))) return undefined
     const [first = '', second = ''] = words
@@ -280,6 +284,8 @@ class SnippetReader {
     const isRedirect = flag === 'permanent' || flag === 'redirect' || /^(?:https?:\/\/|\$scheme)/.test(target)
     const code = flag === 'permanent' ? '301' : '302'
     if (isRedirect) {
+      const path = readPath(pattern)
+      if (path !== undefined) return this.#answerPath(path, readPathRedirect(path, target, code))
       const texts = readRedirect(pattern, target, code)
       const filter = texts && makeAnswer(texts)
       if (filter === undefined) return FORM
@@ -322,6 +328,26 @@ class SnippetReader {
     if (kinds.size > MOST_ANSWER_CONDITIONS) return `more than ${MOST_ANSWER_CONDITIONS} conditions are not read`
     const { condition: asked, isNegated } = condition
     this.#answers.push(Object.freeze({ condition: asked, isNegated, filter }))
+    return undefined
+  }
+
+  /** `location = PATH` with one answer. */
+  #takeLocation({ words, block = [] }: Directive): Refusal {
+    const [sign, path = ''] = words
+    if (words.length !== 2 || sign !== '=')
+      return 'a location other than of one path, as in "location = /a", is not read'
+    const isDenied = block.length > 0 && block.every(({ name, words }) => name === 'deny' && words.join() === 'all')
+    return this.#answerPath(path, isDenied ? { 'respond-status': '403' } : readAnswer(block, this.#mediaType))
+  }
+
+  #answerPath(path: string, texts: Readonly<Record<string, string>> | undefined): Refusal {
+    if (this.#isOver) return undefined
+    const filter = texts && makeAnswer(texts)
+    if (filter === undefined || normalizeRulePath(path) !== path) return FORM
+    if (new Set([...this.#answers.map((one) => one.path), path]).size > MOST_PATHS) {
+      return `more than ${MOST_PATHS} paths are not read`
+    }
+    this.#answers.push(Object.freeze({ condition: undefined, isNegated: false, path, filter }))
     return undefined
   }
 
@@ -473,6 +499,24 @@ function readRedirect(pattern: string, target: string, code: string): Readonly<R
   const [, scheme, host, path] = /^(?:(https?):\/\/([\w.-]+))?(\/[^?$]*)$/.exec(target) ?? []
   if (path === undefined || scheme === undefined || host === undefined) return undefined
   return { 'redirect-scheme': scheme, 'redirect-host': host, 'redirect-path': path, 'redirect-code': code }
+}
+
+/** The one path that an expression describes, as `^/app$` and `^(/app)$` do; undefined: it describes others. */
+function readPath(pattern: string): string | undefined {
+  const [, plain, grouped] = /^\^(?:((?:\/(?:[\w~-]|\\?\.)+)+)|\(((?:\/(?:[\w~-]|\\?\.)+)+)\))\$$/.exec(pattern) ?? []
+  return (plain ?? grouped)?.replaceAll('\\', '')
+}
+
+/** Where requests to `path` are sent, in options. nginx adds the query unless the target ends with `?`. */
+function readPathRedirect(path: string, target: string, code: string): Readonly<Record<string, string>> | undefined {
+  const whole = target.replace(/^\$scheme:\/\/\$(?:host|http_host|best_http_host)(?=\/)/, '').replace('$1', path)
+  const [, scheme, host, to] = /^(?:(https?):\/\/([\w.-]+))?(\/[^?$]*)$/.exec(whole) ?? []
+  if (to === undefined) return undefined
+  return {
+    ...(scheme && host && { 'redirect-scheme': scheme, 'redirect-host': host }),
+    'redirect-path': to,
+    'redirect-code': code,
+  }
 }
 
 /** nginx replaces the whole path where an expression finds something in it. */

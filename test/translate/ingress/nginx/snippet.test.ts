@@ -179,6 +179,82 @@ t.test('SN6 if: one answer under a condition on a method, a field, a parameter o
   }
 })
 
+t.test('answers for one path', async (t) => {
+  const doors = await startNginx(t, {
+    dash: {
+      nginx: {
+        'rewrite-target': '/$2',
+        ...snippet('rewrite ^(/dashboard)$ $1/ redirect;\nrewrite ^/old\\.html$ https://new.example.com/n permanent;'),
+      },
+      paths: [
+        ['/dashboard(/|$)(.*)', 'ImplementationSpecific'],
+        ['/old.html', 'ImplementationSpecific'],
+      ],
+    },
+    cloud: {
+      nginx: {
+        'server-snippet': `location = /.well-known/carddav {
+  return 301 $scheme://$host/remote.php/dav;
+}
+location = /private { deny all; }
+location = /api { return 404; }`,
+      },
+    },
+    api: { host: 'cloud.test', paths: [['/api', 'Exact'], ['/api/v1']], nginx: {} },
+    taken: { nginx: snippet('rewrite ^(/a)$ $1/ redirect;') },
+    other: { host: 'taken.test', paths: [['/a']], nginx: {} },
+  })
+  const cases: readonly (readonly [host: string, target: string, status: number, location?: RegExp])[] = [
+    ['dash', '/dashboard?a=b', 302, /^https?:\/\/dash\.test(?::\d+)?\/dashboard\/\?a=b$/],
+    ['dash', '/dashboard/', 200],
+    ['dash', '/dashboard/x', 200],
+    ['dash', '/old.html', 301, /^https:\/\/new\.example\.com\/n$/],
+    ['cloud', '/.well-known/carddav', 301, /\/\/cloud\.test\/remote\.php\/dav$/],
+    ['cloud', '/.well-known/carddav/x', 200],
+    ['cloud', '/private', 403],
+    ['cloud', '/private/x', 200],
+    ['cloud', '/api', 404],
+    ['cloud', '/api/v1', 200],
+    ['cloud', '/', 200],
+    ['taken', '/a', 200],
+    ['taken', '/b', 200],
+  ]
+  for (const door of doors.names) {
+    for (const [host, target, status, location] of cases) {
+      const answer = await askHost(doors, door, host, { target })
+      t.equal(answer.status, status, `${door} ${host} ${target}`)
+      if (location) t.match(answer.field('location')[0], location)
+    }
+  }
+})
+
+t.test(
+  'an answer for one path leaves the requests alone that a route with conditions of another Ingress takes',
+  async (t) => {
+    const { routes } = translateNginx({
+      a: { created: '2020-01-01T00:00:00Z', host: 'x.test', nginx: snippet('rewrite ^(/a)$ $1/ redirect;') },
+      b: {
+        created: '2021-01-01T00:00:00Z',
+        host: 'x.test',
+        paths: [['/a']],
+        nginx: { 'portico.dev/match-methods': 'GET' },
+      },
+    })
+    t.same(
+      routes.map(({ match, owner }) => `${owner.name} ${match.type} ${match.path}`),
+      ['b prefix /a', 'a prefix /'],
+    )
+    const { routes: one, diagnostics } = translateNginx({
+      a: {
+        host: 'x.test',
+        nginx: snippet('rewrite ^(/a)$ $1/ redirect;\nif ($request_method = POST) { return 405; }'),
+      },
+    })
+    t.same(diagnostics, [])
+    t.equal(one.length, 4)
+  },
+)
+
 t.test('if: a host of several', async (t) => {
   const text = `if ($host = "www.shop.test") { rewrite ^ https://shop.test$request_uri permanent; }
 if ($host ~* ^old\\.) { return 308 https://shop.test$request_uri; }`
