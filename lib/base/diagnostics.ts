@@ -115,6 +115,10 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path, path type and conditions'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
+  PORTICO_ROUTE_FILTER_MISFIT: [
+    'warning',
+    'a filter does not fit the path of a route, or the other routes of its host',
+  ],
   PORTICO_ROUTE_FILTER_OVERRIDDEN: [
     'info',
     'a filter does not act on routes, since a more specific object has the same filter',

@@ -74,6 +74,10 @@ export class Pattern {
     return matcher.lookingAt() ? text.slice(matcher.end()) : ''
   }
 
+  get groups(): number {
+    return this.#expression.groupCount()
+  }
+
   /** What the groups stand for, the first at 0, in a text that begins with what the expression stands for; `''`: nothing. */
   findGroups(text: string): readonly string[] {
     const matcher = this.#expression.matcher(text)

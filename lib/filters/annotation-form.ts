@@ -71,6 +71,12 @@ export const CONFIG_MAP_KEY = matching(
   'write the ConfigMap and the key, as in "pages/sorry.html"',
 )
 
+export const CONFIG_MAP_NAME = matching(
+  /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
+  'names no ConfigMap',
+  'write the name of a ConfigMap in the namespace of the Ingress',
+)
+
 /** `name`, or `name:port` with the port's number or name. */
 export const SERVICE_PORT: AnnotationForm = matching(
   /^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?(?::(?:[1-9]\d{0,4}|[a-z0-9-]{1,15}))?$/,

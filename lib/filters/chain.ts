@@ -2,7 +2,6 @@
 import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
@@ -15,6 +14,7 @@ import type {
   FilterEnvironment,
   FilterHead,
   FilterRequest,
+  Mirror,
   StreamMaker,
 } from './spec.ts'
 import { listSteps, type Step } from './steps.ts'
@@ -24,6 +24,8 @@ type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 /** In the order in which they act. */
 export class FilterChain {
   readonly ofRequest: readonly Step[]
+  /** False: the access log has no lines of the requests. */
+  readonly isLogged: boolean
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
   readonly #ofErrors: readonly With<'errorPage'>[]
@@ -37,6 +39,7 @@ export class FilterChain {
   constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[]) {
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
+    this.isLogged = !filters.some(({ isUnlogged }) => isUnlogged)
     this.ofRequest = listSteps(filters, owners)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
@@ -76,8 +79,8 @@ export class FilterChain {
   }
 
   /** The mirrors that get a copy of the request. */
-  chooseMirrors(request: FilterRequest): readonly UpstreamKey[] {
-    const mirrors: UpstreamKey[] = []
+  chooseMirrors(request: FilterRequest): readonly Mirror[] {
+    const mirrors: Mirror[] = []
     for (const filter of this.#ofMirrors) {
       const mirror = filter.mirror(request)
       if (mirror !== undefined) mirrors.push(mirror)

@@ -179,14 +179,23 @@ export function parseFields(
     if (colon <= 0) return `"${written}" is not "Name: value"`
     const name = written.slice(0, colon)
     const value = written.slice(colon + 1).trim()
-    const fault = findNameFault(name)
+    const fault = findFieldFault([name, value], findFault)
     if (fault !== undefined) return fault
-    if (value !== '' && !VALUE.test(value)) return `the value of ${name} has characters that a field cannot have`
-    const valueFault = findFault(value)
-    if (valueFault !== undefined) return `the value of ${name}: ${valueFault}`
     fields.push([name, value])
   }
   return fields
+}
+
+/** Why it cannot be a field; `findFault` says what is wrong with a value that may have variables. */
+export function findFieldFault(
+  [name, value]: Field,
+  findFault: (value: string) => string | undefined,
+): string | undefined {
+  const fault = findNameFault(name)
+  if (fault !== undefined) return fault
+  if (value !== '' && !VALUE.test(value)) return `the value of ${name} has characters that a field cannot have`
+  const valueFault = findFault(value)
+  return valueFault === undefined ? undefined : `the value of ${name}: ${valueFault}`
 }
 
 function refuseVariables(value: string): string | undefined {

@@ -2,8 +2,8 @@
 import { findNearest } from '../base/nearest.ts'
 import { compileBeginning } from '../base/pattern.ts'
 import { findCookie } from '../http1/cookie.ts'
-import { type Field, findForeignVariable, printFields, TOKEN_CHARACTER } from './field-lines.ts'
-import type { FilterRequest } from './spec.ts'
+import { type Field, findFieldFault, findForeignVariable, printFields, TOKEN_CHARACTER } from './field-lines.ts'
+import type { AnnotationReader, FilterRequest } from './spec.ts'
 
 type Variable = (request: FilterRequest) => string
 
@@ -166,6 +166,21 @@ export function compileTemplate(value: string): Template {
 
 export function writeTemplate(template: Template, request: FilterRequest): string {
   return typeof template === 'string' ? template : template(request)
+}
+
+/** The most fields that a ConfigMap may hold. */
+const MOST_FIELDS = 100
+
+/** The fields that the keys of a ConfigMap name, with variables in their values; the annotation of this name names the ConfigMap. */
+export function readFieldsFrom(annotations: AnnotationReader, name: string): readonly Field[] {
+  const fields = annotations.entries(name) ?? []
+  const fault =
+    fields.length > MOST_FIELDS
+      ? `it has ${fields.length} keys, and ${MOST_FIELDS} are allowed`
+      : fields.map((field) => findFieldFault(field, findTemplateFault)).find((each) => each !== undefined)
+  if (fault === undefined) return fields
+  annotations.refuse(name, `the ConfigMap cannot be used: ${fault}`, 'each key of it is the name of a field')
+  return []
 }
 
 /** Field lines. One whose variables all have nothing to say is left out. */

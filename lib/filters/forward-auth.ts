@@ -1,8 +1,9 @@
 /** Asks an auth server whether a request may go on, as ingress-nginx and Traefik do. */
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
+import { splitTarget } from '../base/path.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
-import { FIELD_NAMES, FIELDS, listOf, matching, oneOf, splitList } from './annotation-form.ts'
+import { CONFIG_MAP_NAME, FIELD_NAMES, FIELDS, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
 import {
@@ -16,7 +17,7 @@ import {
   splitNames,
   TOKEN_CHARACTER,
 } from './field-lines.ts'
-import { compileTemplate, encodeByte, findTemplateFault, writeTemplate } from './field-template.ts'
+import { compileTemplate, encodeByte, findTemplateFault, readFieldsFrom, writeTemplate } from './field-template.ts'
 import { Kept } from './kept.ts'
 import { NoteKey } from './notes.ts'
 import {
@@ -62,6 +63,7 @@ type SignIn = Readonly<{
   parameter: string
 }>
 
+const NAME = 'forward-auth'
 /** Fields of an answer that refuses, which the gateway writes itself. */
 const removeOwn = createRemover(['date', 'server'])
 /** As in ingress-nginx. */
@@ -95,7 +97,7 @@ const DURATIONS_HELP = 'write statuses from 200 to 499 and a time behind them, a
 const DURATIONS_FORM = listOf(DURATIONS, 'names no statuses with a time', DURATIONS_HELP)
 
 export const FORWARD_AUTH = defineFilter<Options>({
-  name: 'forward-auth',
+  name: NAME,
   order: 130,
   isGuard: true,
   dependsOn: 'the answer of its auth server',
@@ -120,6 +122,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
       about:
         'fields that the auth server gets besides, or in place of others of the same name, one "Name: value" a line; variables may stand in the values',
       form: FIELDS,
+      needs: 'auth-url',
+    },
+    'auth-request-headers-from': {
+      about:
+        'a ConfigMap in the namespace of the Ingress whose keys are names of such fields, and whose texts are their values; auth-request-headers-set goes before it',
+      form: CONFIG_MAP_NAME,
       needs: 'auth-url',
     },
     'auth-request-redirect': {
@@ -204,6 +212,23 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const outcome = options.failsOpen ? 'requests go on unasked' : 'the requests that it is asked about answer 503'
     const upstream = annotations.server('auth-url', new URL(`${scheme}://${authority}`), outcome)
     return upstream && { url, upstream, ...options }
+  },
+  /** Of a URL of the gateway itself whose host and path are those of every request. */
+  checkRoute({ url, upstream }, { host, find }) {
+    const { authority, target } = splitUrl(url)
+    const { path } = splitTarget(target)
+    const isOwnHost = authority === `\${request.host}` || authority === `\${request.authority}`
+    if (upstream !== undefined || !isOwnHost || path.includes('$') || host === '') return undefined
+    const filters = find(path)
+    const fault =
+      filters === undefined
+        ? `no route of ${host} takes ${path}`
+        : filters.some(({ name }) => name === NAME)
+          ? `the route of ${host} that takes ${path} asks an auth server itself`
+          : undefined
+    if (fault === undefined) return undefined
+    const help = `add a rule for ${host} and ${path}, in an Ingress without auth-url`
+    return { annotation: 'auth-url', message: `${fault}, so requests are answered 503`, help }
   },
   print({ url, upstream, method, sent, added, copied, timeout, signIn, cache, failsOpen }) {
     const place =
@@ -306,14 +331,16 @@ function readAdded(annotations: AnnotationReader): readonly Field[] {
     annotations.refuse(name, fields, FIELDS.help)
     return []
   }
-  const fault =
-    fields.length > MAX_NAMES
-      ? `it sets more than ${MAX_NAMES} fields`
-      : fields.some(([each]) => hyphenate(each) === QUESTION)
-        ? `${QUESTION} is written by the gateway itself`
-        : undefined
-  if (fault !== undefined) annotations.refuse(name, fault, FIELDS.help)
-  return fields
+  const referred = readFieldsFrom(annotations, 'auth-request-headers-from')
+  for (const [each, written] of [
+    [name, fields],
+    ['auth-request-headers-from', referred],
+  ] as const) {
+    if (written.every(([field]) => hyphenate(field) !== QUESTION)) continue
+    annotations.refuse(each, `${QUESTION} is written by the gateway itself`, 'leave this field out')
+  }
+  const names = createNames(fields.map(([field]) => field))
+  return [...fields, ...referred.filter(([field]) => !names.has(field))]
 }
 
 function readRedirect(annotations: AnnotationReader): string | undefined {

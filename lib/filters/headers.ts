@@ -1,7 +1,7 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
-import { FIELD_NAMES, FIELDS } from './annotation-form.ts'
+import { CONFIG_MAP_NAME, FIELD_NAMES, FIELDS } from './annotation-form.ts'
 import { createRemover, type Field, findNameFault, isClientField, parseFields, splitNames } from './field-lines.ts'
-import { compileFields, findTemplateFault, writeTemplate } from './field-template.ts'
+import { compileFields, findTemplateFault, readFieldsFrom, writeTemplate } from './field-template.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
 
 type Changes = Readonly<{
@@ -36,6 +36,11 @@ export const HEADERS = defineFilter<Options>({
     'response-headers-set': {
       about: 'fields that answers have in place of others of the same name, one "Name: value" a line',
       form: FIELDS,
+    },
+    'response-headers-from': {
+      about:
+        'a ConfigMap in the namespace of the Ingress whose keys are names of such fields, and whose texts are their values; response-headers-set goes before it',
+      form: CONFIG_MAP_NAME,
     },
     'response-headers-add': { about: 'fields that answers have besides, one "Name: value" a line', form: FIELDS },
     'response-headers-remove': {
@@ -73,7 +78,10 @@ export const HEADERS = defineFilter<Options>({
 })
 
 function readChanges(annotations: AnnotationReader, side: 'request' | 'response'): Changes | undefined {
-  const set = readFields(annotations, `${side}-headers-set`)
+  const written = readFields(annotations, `${side}-headers-set`)
+  const names = new Set(written.map(([name]) => name.toLowerCase()))
+  const referred = side === 'response' ? readFieldsFrom(annotations, 'response-headers-from') : []
+  const set = [...written, ...referred.filter(([name]) => !names.has(name.toLowerCase()))]
   const add = readFields(annotations, `${side}-headers-add`)
   const remove = readNames(annotations, `${side}-headers-remove`)
   return set.length + add.length + remove.length > 0 ? { set, add, remove } : undefined

@@ -5,6 +5,8 @@ import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
+import { ACCESS_LOG } from './access-log.ts'
+import { BANDWIDTH } from './bandwidth.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
 import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
@@ -28,6 +30,8 @@ import type { FilterNeeds, FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
+  ACCESS_LOG,
+  BANDWIDTH,
   BASIC_AUTH,
   COMPRESS,
   CONCURRENCY_LIMIT,

@@ -2,11 +2,12 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
+import type { FilterConfig } from '../model/filter.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
-import type { FieldNames } from './field-lines.ts'
+import type { Field, FieldNames } from './field-lines.ts'
 import type { Notes } from './notes.ts'
 
 /** What a connection over TLS came to. */
@@ -135,12 +136,25 @@ export type ErrorPage = Readonly<{
 /** A Service that is asked for the page; `isWhole`: its answer takes the place of the error, with its status and all fields. */
 export type AskedPage = Readonly<{ upstream: UpstreamKey; isWhole: boolean }>
 
+/** Where a copy of a request goes, and how it differs from the request. */
+export type Mirror = Readonly<{
+  upstream: UpstreamKey
+  /** Path and query; undefined: those of the request. */
+  target: string | undefined
+  /** Undefined: that of the request. */
+  authority: string | undefined
+  /** False: the copy goes without the body. */
+  hasBody: boolean
+}>
+
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
 
 /** What becomes of a body. */
 export type BodyChange = Readonly<{
   stream: StreamMaker
+  /** As many bytes come out as go in, so that an answer keeps its Content-Length. */
+  keepsLength?: boolean
   /** The same without a stream, for the body of an answer that no other filter changes. */
   coder?: () => BodyCoder
 }>
@@ -197,6 +211,8 @@ export type Filter = {
   check?(request: FilterRequest): FilterOutcome | PendingOutcome
   /** One check of the same object is enough. */
   joinsChecks?: boolean
+  /** The requests are not logged. */
+  isUnlogged?: boolean
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames
   /** The same of an endpoint's trailers. */
@@ -204,10 +220,10 @@ export type Filter = {
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /**
-   * The upstream that gets a copy of the request as an endpoint gets it; undefined: none does. It is asked once for each request, and
-   * not for requests that ask to switch protocols.
+   * What gets a copy of the request as an endpoint gets it; undefined: nothing does. It is asked once for each request, and not for
+   * requests that ask to switch protocols.
    */
-  mirror?(request: FilterRequest): UpstreamKey | undefined
+  mirror?(request: FilterRequest): Mirror | undefined
   /**
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
@@ -265,6 +281,8 @@ export type AnnotationReader = {
    * not there, which is refused then.
    */
   content(name: string, reference?: string): Content | undefined
+  /** The keys and texts of the ConfigMap that the annotation names, white space around the texts cut; undefined as above. */
+  entries(name: string): readonly Field[] | undefined
   /**
    * The upstream of the Service that the annotation names, as `name` for its first port or `name:port`; undefined where there is none,
    * or where it is not there, which is refused then. `outcome` says for people what holds as long as the Service cannot be asked, as in
@@ -323,6 +341,8 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     dependsOn?: string
     /** What the manifests must have for a redirect of an Ingress with this host to act as it is meant to; undefined: nothing. */
     findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
+    /** What is wrong with it on a route that has it; undefined: nothing. */
+    checkRoute?: (options: Options, route: RouteFacts) => FilterMisfit | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** What of the options must not be shown, in one text: reports say that it has changed. Undefined: nothing. */
@@ -330,6 +350,16 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+/** What is known of a route once all routes of its host are. */
+export type RouteFacts = Readonly<{
+  host: string
+  match: PathMatch
+  /** The filters of the route of the same host that takes the path; undefined: none does. */
+  find: (path: string) => readonly FilterConfig[] | undefined
+}>
+
+export type FilterMisfit = Readonly<{ annotation: string; message: string; help: string }>
 
 export type FilterNeeds = Readonly<{
   /** The filter sends clients of one host to the other. */
@@ -383,6 +413,7 @@ export function readFilter(
   const options = spec.read({
     text: (name) => annotations.text(name),
     content: (name, reference) => keep(annotations.content(name, reference), name),
+    entries: (name) => keep(annotations.entries(name), name),
     upstream: (name, outcome) => keep(annotations.upstream(name, outcome), name),
     server: (name, url, outcome) => keep(annotations.server(name, url, outcome), name),
     secret: (name) => keep(annotations.secret(name), name),

@@ -74,6 +74,18 @@ export const URL_REWRITE = defineFilter<Options>({
     const keepsQuery = annotations.text('rewrite-target')?.endsWith('?') !== true
     return host === undefined && path === undefined ? undefined : { host, path, keepsQuery }
   },
+  checkRoute({ path }, { match }) {
+    if (path?.type !== 'groups') return undefined
+    const groups = match.type === 'regex' ? compileBeginning(match).groups : 0
+    const missing = path.value.match(/\$\d/g)?.find((written) => Number(written[1]) > groups)
+    if (missing === undefined) return undefined
+    const help =
+      match.type === 'regex'
+        ? 'put parentheses around what it is to stand for, as in "/api(/|$)(.*)"'
+        : 'add portico.dev/path-type: regex, and pathType: ImplementationSpecific'
+    const message = `${missing} names no group of the path ${match.path}, so nothing stands in its place`
+    return { annotation: 'rewrite-target', message, help }
+  },
   print: ({ host, path, keepsQuery }) =>
     [
       ...(host === undefined ? [] : [`host ${host}`]),

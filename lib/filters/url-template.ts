@@ -56,13 +56,23 @@ export function parseExample(text: string): URL | undefined {
   return url !== undefined && url.username + url.password + url.hash === '' ? url : undefined
 }
 
-/** The parts of a URL of http or https, as they are written; `target` is path and query. */
-export function splitUrl(text: string): Readonly<{ scheme: string; authority: string; target: string }> {
+/** The parts of a URL of http or https, as they are written. */
+export type UrlParts = Readonly<{
+  scheme: string
+  authority: string
+  /** Path and query. */
+  target: string
+  /** False: the URL ends with its authority, and `/` is the target. */
+  hasTarget: boolean
+}>
+
+export function splitUrl(text: string): UrlParts {
   const [, scheme = '', authority = '', rest = ''] = SPLIT.exec(text) ?? []
+  const hasTarget = rest !== ''
   // A URL without variables is brought into the form that is sent (URL Standard).
-  if (!text.includes('${')) {
+  if (!text.includes('${') && URL.canParse(text)) {
     const { pathname, search, host } = new URL(text)
-    return { scheme, authority: host, target: pathname + search }
+    return { scheme, authority: host, target: pathname + search, hasTarget }
   }
-  return { scheme, authority, target: rest === '' || rest.startsWith('?') ? `/${rest}` : rest }
+  return { scheme, authority, target: hasTarget && !rest.startsWith('?') ? rest : `/${rest}`, hasTarget }
 }

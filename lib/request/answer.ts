@@ -60,8 +60,8 @@ export function filterHead(context: RequestContext, head: DraftHead): BodyPlan |
   const { status, contentLength: length } = head
   const isBodiless = length === 0 || status === 204 || status === 304
   const changes = isBodiless ? undefined : filters.transformResponse(head, context)
-  // The length is not known then. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
-  if (changes !== undefined) head.contentLength = undefined
+  // An answer to HEAD must not declare another length than GET would (RFC 9110 §8.6).
+  if (changes?.every(({ keepsLength }) => keepsLength) === false) head.contentLength = undefined
   return page === undefined && changes === undefined ? undefined : { page, changes, length }
 }
 

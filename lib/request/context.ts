@@ -309,6 +309,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
       detail: this.error?.detail || attempts?.retries?.text || undefined,
       tunnel: this.tunnel,
+      isLogged: this.served?.filters?.isLogged !== false,
     }
   }
 }

@@ -4,6 +4,7 @@ import { contain } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import type { GatewayError } from '../base/errors.ts'
 import { findProxyVersion } from '../base/proxy-protocol.ts'
+import type { Mirror } from '../filters/spec.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import type { MirrorResult } from '../telemetry/request-counts.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
@@ -67,11 +68,11 @@ export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
   #result: MirrorResult | undefined = undefined
   #isOver = false
 
-  /** `draft` is the request as an endpoint gets it. */
-  constructor(owner: CopyOwner, context: RequestContext, draft: UpstreamRequest, pool: UpstreamPool) {
+  /** `request` is the copy itself. */
+  constructor(owner: CopyOwner, context: RequestContext, request: UpstreamRequest, pool: UpstreamPool) {
     this.#owner = owner
     this.#context = context
-    this.#request = copyRequest(context, draft, pool)
+    this.#request = request
     this.pool = pool
   }
 
@@ -79,7 +80,7 @@ export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
 
   /** The chunk is lent. */
   write(chunk: Buffer): void {
-    if (this.#isOver) return
+    if (this.#isOver || !this.#request.hasBody) return
     try {
       this.#keep(chunk)
       if (this.#attempts === undefined) this.#begin()
@@ -94,7 +95,7 @@ export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
     if (this.#isOver || this.#hasEnded) return
     try {
       this.#hasEnded = true
-      this.#trailers = trailers
+      if (this.#request.hasBody) this.#trailers = trailers
       this.deadlineAt = -LIMIT_MS
       this.#owner.deadlines.add(this)
       if (this.#attempts === undefined) this.#begin()
@@ -293,27 +294,29 @@ export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
   }
 }
 
-/** The request as the mirror's Service has its requests, with the client's Host. */
-function copyRequest(
+/** The request as the mirror's Service has its requests; `draft` is the request as an endpoint gets it. */
+export function copyRequest(
   { exchange, settings }: RequestContext,
   draft: UpstreamRequest,
   pool: UpstreamPool,
+  mirror: Mirror,
 ): UpstreamRequest {
   const { policy } = pool
-  const { method, target, authority, host, lines, addedLines, contentLength, hasBody, acceptsTrailers } = draft
+  const { method, host, lines, addedLines, acceptsTrailers } = draft
   const proxyVersion = findProxyVersion(policy.proxyProtocol)
+  const hasBody = draft.hasBody && mirror.hasBody
   return {
     client: detachClient(exchange.connection, proxyVersion),
     proxyVersion,
     connectTimeout: findConnectTimeout(policy, settings.timeouts.connect),
     method,
-    target,
-    authority,
+    target: mirror.target ?? draft.target,
+    authority: mirror.authority ?? draft.authority,
     hostSetting: policy.host,
     host,
     lines,
     addedLines: `${addedLines}X-Portico-Copy: 1\r\n`,
-    contentLength,
+    contentLength: hasBody ? draft.contentLength : undefined,
     hasBody,
     acceptsTrailers,
     // What the client holds back comes once an endpoint has asked for it.

@@ -1,12 +1,13 @@
 /** The copies of requests that a process has on their way to mirrors, and what they may take of it. HOT */
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
+import type { Mirror } from '../filters/spec.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import type { MirrorResult } from '../telemetry/request-counts.ts'
 import type { UpstreamRequest } from '../upstream/transport/call.ts'
 import type { RequestContext } from './context.ts'
-import { type CopyOwner, MirrorCopy } from './mirror-copy.ts'
+import { type CopyOwner, copyRequest, MirrorCopy } from './mirror-copy.ts'
 
 /** Each copy has a socket of its own; a process that may open few sockets keeps them for requests. */
 const MAX_COPIES = Math.min(1024, Math.floor(fitSockets(findDescriptorLimit()) / 4))
@@ -34,18 +35,18 @@ export class Mirrors implements CopyOwner {
   }
 
   /** The copies of a request to these mirrors; undefined: none is made. `draft` is the request as an endpoint gets it. */
-  copy(context: RequestContext, draft: UpstreamRequest, mirrors: readonly UpstreamKey[]): RequestCopies | undefined {
+  copy(context: RequestContext, draft: UpstreamRequest, mirrors: readonly Mirror[]): RequestCopies | undefined {
     const { asked, upstream } = context.served!
     const copies: MirrorCopy[] = []
     for (const mirror of mirrors) {
-      const pool = asked?.get(mirror)
+      const pool = asked?.get(mirror.upstream)
       // The request itself may go to the mirror.
       if (pool === undefined || pool === upstream) continue
       if (this.#copies.size >= MAX_COPIES) {
-        this.#onResult(mirror, 'dropped')
+        this.#onResult(mirror.upstream, 'dropped')
         continue
       }
-      const copy = new MirrorCopy(this, context, draft, pool)
+      const copy = new MirrorCopy(this, context, copyRequest(context, draft, pool, mirror), pool)
       this.#copies.add(copy)
       copies.push(copy)
     }

@@ -101,10 +101,10 @@ export const UPSTREAM_SETTINGS = {
       path: string({
         needs: BY_COOKIE,
         default: '/',
-        pattern: '^/[!-:<-~]{0,255}$',
-        form: 'a path, as /shop',
+        pattern: '^(route|/[!-:<-~]{0,255})$',
+        form: 'a path, as /shop, or route',
         advanced: true,
-        doc: 'Path of the cookie.',
+        doc: 'Path of the cookie; route: the path of the rule that takes the request, or / if it is a regular expression. Services of one host whose cookies have the same name need different paths.',
       }),
       domain: string({
         needs: BY_COOKIE,

@@ -54,6 +54,8 @@ export type RequestRecord = Readonly<{
   /** For the log alone: may name addresses. */
   detail: string | undefined
   tunnel: boolean
+  /** False: the access log has no line of it. */
+  isLogged: boolean
 }>
 
 /** Written once by `l4/relay` when a connection at an L4 port of a Service ends. */

@@ -130,7 +130,7 @@ export class Traffic {
     const hint = createLoopbackHint(log)
     this.#onFinish = (record) => {
       counts.observe(record)
-      if (this.#settings.log.access) accessLog(record)
+      if (this.#settings.log.access && record.isLogged) accessLog(record)
       hint(record.error, record.endpoint)
     }
     this.#handler = new RequestHandler({

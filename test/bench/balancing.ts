@@ -58,7 +58,10 @@ for (const shape of SHAPES) {
     const first = pick(0)
     const firstMs = cpuNs(begun) / 1e6
     for (const state of pool.states) {
-      const line = pool.answerLines({ header: () => undefined, scheme: 'http', startedAt: 0 }, state)
+      const line = pool.answerLines(
+        { header: () => undefined, scheme: 'http', startedAt: 0, match: { type: 'prefix', path: '/' } },
+        state,
+      )
       if (line !== '') cookies.push(/^Set-Cookie: ([^;]+)/.exec(line)![1]!)
     }
     for (let index = cookies.length; index > 0 && index < 4_096; index++) cookies.push(cookies[index % count]!)

@@ -268,6 +268,9 @@ spec: {ports: [{port: 80}]}
 `
   const { stdout } = await runPortico(['explain', 'http://a.test/', '-f', '-'], { stdin })
   t.match(stdout, 'settings   balancer: hash, hash.by: header:X-User, retry.tryTimeout: 2s\n')
+  const shared = stdin.replace('"10.0.0.1:80"', '"10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80", portico.dev/hash-subset: "2"')
+  const several = await runPortico(['explain', 'http://a.test/', '-f', '-'], { stdin: shared })
+  t.match(several.stdout, /or another: hash of header:X-User says which 2, and load which of them/)
 })
 
 /** An Ingress whose filters are played, with this YAML in place of its annotations. */

@@ -2,8 +2,9 @@
 import t from 'tap'
 import { describeRequest, playFilters } from '../../lib/filters/play.ts'
 import { printFilters } from '../../lib/filters/registry.ts'
+import { translateText } from '../translate/manifests.ts'
 import { startAuth } from './auth-server.ts'
-import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
+import { ask, HOST, printOfHost, startFiltered, translateFiltered } from './filtered.ts'
 
 t.test('variables stand in the URL, at every door', async (t) => {
   const auth = await startAuth(t, (_request, response) => response.end())
@@ -73,6 +74,26 @@ t.test('fields are set for the auth server, in place of others, and say where to
   }
 })
 
+t.test('fields for the auth server stand in a ConfigMap, and a missing one closes the routes', async (t) => {
+  const auth = await startAuth(t, (_request, response) => response.end())
+  const annotations = {
+    'auth-url': auth.url,
+    'auth-request-headers-from': 'fields',
+    'auth-request-headers-set': 'X-Tenant: set',
+  }
+  const map = (data: object) =>
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fields}\ndata: ${JSON.stringify(data)}\n`
+  const doors = await startFiltered(t, annotations, '/', map({ X_Tenant: 'map', 'X-Path': `\${request.path}` }))
+  for (const door of doors.names) {
+    t.equal((await ask(doors, door, { target: '/x' })).status, 200, door)
+    t.match(auth.asked.at(-1)!.headers, { 'x-tenant': 'set', 'x-path': '/x', x_tenant: undefined }, door)
+  }
+  for (const more of ['', map({ Host: 'a' }), map({ 'X-Portico-Auth-Question': '0' })]) {
+    const closed = await startFiltered(t, annotations, '/', more)
+    t.match(await ask(closed, 'lane', {}), { status: 503, upstream: [] })
+  }
+})
+
 t.test('answers are kept for each URL that variables make', async (t) => {
   const auth = await startAuth(t, ({ url }, response) => response.writeHead(url === '/a' ? 200 : 403).end())
   const doors = await startFiltered(t, {
@@ -89,6 +110,12 @@ t.test('answers are kept for each URL that variables make', async (t) => {
   }
   t.equal(auth.asked.length, 2)
 })
+
+const SERVICE = `apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`
 
 /** `/oauth2` of HOST leads to the server. */
 function printOwn(url: string, annotations: object = {}): string {
@@ -178,6 +205,33 @@ t.test('a filter of the route that takes the question may answer it', async (t) 
     const doors = await startFiltered(t, annotations, '/', printOwn(auth.url, own))
     for (const door of doors.names) t.equal((await ask(doors, door, {})).status, status, door)
   }
+})
+
+t.test('a question that no route of the host can answer is told', (t) => {
+  const find = (url: string, own?: object) => {
+    const more = own === undefined ? '' : printOwn('http://127.0.0.1:1', own)
+    const { diagnostics } = translateText(`${SERVICE}${printOfHost({ 'auth-url': url })}${more}`)
+    return diagnostics.filter(({ code }) => code === 'PORTICO_ROUTE_FILTER_MISFIT')
+  }
+  const url = `https://\${request.host}/oauth2/auth?a`
+  t.match(find(url), [
+    {
+      severity: 'warning',
+      message: /auth-url: the route of filtered\.test that takes \/oauth2\/auth asks an auth server itself, so /,
+      help: /add a rule for filtered\.test and \/oauth2\/auth, in an Ingress without auth-url/,
+      position: {},
+    },
+  ])
+  t.same(find(url, {}), [])
+  t.match(find(url, { 'portico.dev/auth-url': 'http://a.test/' }), [{ message: /asks an auth server itself/ }])
+  t.same(find(`https://\${request.host}/oauth2/\${request.method}`), [], 'not known')
+  t.same(find('https://a.test/'), [])
+  const narrow = `${SERVICE}${printOfHost({ 'auth-url': url }, '/shop')}`
+  t.match(
+    translateText(narrow).diagnostics.filter(({ code }) => code === 'PORTICO_ROUTE_FILTER_MISFIT'),
+    [{ message: /no route of filtered\.test takes \/oauth2\/auth, so requests are answered 503$/ }],
+  )
+  t.end()
 })
 
 t.test('what is asked is printed without what may be secret', async (t) => {

@@ -4,7 +4,10 @@ import t from 'tap'
 import { findFilter } from '../../lib/filters/registry.ts'
 import type { FilterRequest } from '../../lib/filters/spec.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
-import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
+import { connectRaw } from '../helpers/raw-client.ts'
+import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { translateText } from '../translate/manifests.ts'
+import { ask, HOST, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
 
 t.test('fields of requests and of answers are set, added and removed, at every door', async (t) => {
   const doors = await startFiltered(t, {
@@ -194,5 +197,73 @@ t.test('fields of answers are hidden, whether an endpoint or the gateway answers
         t.same([field('server'), field('x-powered-by')], [[], []], `${door} ${status}`)
       }
     }
+  }
+})
+
+/** The ConfigMap `fields`. */
+function printFields(data: object): string {
+  return `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fields}\ndata: ${JSON.stringify(data)}\n`
+}
+
+t.test('fields of answers stand in a ConfigMap, at every door', async (t) => {
+  const data = {
+    'X-Frame-Options': 'DENY\n',
+    'X-Host': `<\${request.host}>`,
+    'X-Both': 'ConfigMap',
+    'X-Empty': '',
+    'X-Old': 'n',
+  }
+  const answer = 'HTTP/1.1 200 OK\r\nx-old: o\r\nX-Kept: k\r\nContent-Length: 2\r\n\r\nok'
+  const annotations = { 'response-headers-from': 'fields', 'response-headers-set': 'x-both: annotation' }
+  const doors = await startFiltered(t, annotations, '/', printFields(data), { '/': { pieces: [answer] } })
+  for (const door of doors.names) {
+    for (const target of ['/', '/a']) {
+      const { field } = await ask(doors, door, { target })
+      t.same(
+        ['x-frame-options', 'x-host', 'x-both', 'x-empty'].map(field),
+        [['DENY'], [`<${HOST}>`], ['annotation'], ['']],
+        door,
+      )
+      t.same(field('x-old'), ['n'], door)
+    }
+  }
+})
+
+t.test('a ConfigMap that cannot be used is told, and requests are served without it', async (t) => {
+  for (const [data, message] of [
+    [{ 'Content-Length': '1' }, /cannot be used: Content-Length is written by the gateway itself$/],
+    [{ 'X-A': 'a\r\nX-B: b' }, /the value of X-A has characters that a field cannot have$/],
+    [{ 'X-A': 'a\nb' }, /the value of X-A has characters/],
+    [{ 'X-A': '$host' }, /the value of X-A: nothing takes the place of \$host; write /],
+    [{ 'X-A': `\${no}` }, /there is no variable/],
+    [Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`X-${at}`, 'a'])), /has 101 keys/],
+  ] as const) {
+    const doors = await startFiltered(t, { 'response-headers-from': 'fields' }, '/', printFields(data))
+    const { status, field } = await ask(doors, 'lane', {})
+    t.same([status, field('x-a')], [200, []])
+    const { diagnostics } = translateText(
+      `${printFiltered({ 'response-headers-from': 'fields' })}---\n${printFields(data)}`,
+    )
+    t.match(
+      diagnostics.find(({ code }) => code === 'PORTICO_ANN_VALUE'),
+      { message, position: {}, notes: [{ message: 'the ConfigMap is here' }] },
+      String(message),
+    )
+  }
+  const { diagnostics } = translateFiltered({ 'response-headers-from': 'none' })
+  t.match(diagnostics, [{ code: 'PORTICO_REF_CONFIG_MAP_NOT_FOUND' }])
+  t.match(translateFiltered({ 'response-headers-from': 'a/b' }).diagnostics, [{ message: /names no ConfigMap/ }])
+})
+
+t.test('a change of the ConfigMap changes the fields', async (t) => {
+  const print = (value: string) =>
+    `${printFiltered({ 'response-headers-from': 'fields' })}---\n${printFields({ 'X-A': value })}`
+  const running = await runGateway(t, print('1'), { endpoints: endpointsOf(await startEchoes(t, 'web')) })
+  for (const value of ['1', '2']) {
+    if (value === '2') await running.change(print('2'))
+    const client = await connectRaw(running.http)
+    const response = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    t.equal(response.header('x-a'), value)
+    client.destroy()
   }
 })

@@ -120,6 +120,73 @@ t.test('a copy is the request as the endpoint gets it, at every door', async (t)
   }
 })
 
+t.test('a URL, a host and a body of its own, at every door', async (t) => {
+  const recorder = new Recorder({})
+  const origin = `http://127.0.0.1:${await recorder.start()}`
+  t.teardown(() => recorder.close())
+  const authority = new URL(origin).host
+  const cases: readonly (readonly [annotations: Readonly<Record<string, string>>, target: string, host: string])[] = [
+    [{ 'mirror-url': origin }, '/new/x?a=b', authority],
+    [{ 'mirror-url': `${origin}/` }, '/', authority],
+    [{ 'mirror-url': `${origin}/base?c=d` }, '/base?c=d', authority],
+    [{ 'mirror-url': `${origin}\${request.target}` }, '/old/y/../x?a=b', authority],
+    [{ 'mirror-url': `${origin}/base\${request.path}?\${request.method}` }, '/base/old/x?POST', authority],
+    [{ 'mirror-url': origin, 'mirror-host': 'shop.test:81' }, '/new/x?a=b', 'shop.test:81'],
+    [{ 'mirror-url': origin, 'mirror-body': 'false' }, '/new/x?a=b', authority],
+    [{ 'mirror-url': origin, 'mirror-body': 'true' }, '/new/x?a=b', authority],
+  ]
+  for (const [annotations, target, host] of cases) {
+    const doors = await startFiltered(t, { ...annotations, 'rewrite-prefix': '/new' }, '/old')
+    for (const door of doors.names) {
+      const label = `${JSON.stringify(annotations)} ${door}`
+      const request = { target: target.includes('..') ? '/old/y/../x?a=b' : '/old/x?a=b', method: 'POST', body: 'body' }
+      const trailers = [['x-sum', '1']] as const
+      const { status, upstream } = await ask(doors, door, { ...request, trailers })
+      t.equal(status, 200, label)
+      if (target.includes('..')) {
+        t.equal(recorder.requests.length, 0, `${label}: no path that leads elsewhere`)
+        continue
+      }
+      await until(() => recorder.requests.length === 1)
+      const [copy] = recorder.requests.splice(0)
+      const isWhole = annotations['mirror-body'] !== 'false'
+      t.match(copy, { complete: true, body: isWhole ? 'body' : '', trailers: { length: isWhole ? 1 : 0 } }, label)
+      t.equal(copy!.head[0], `POST ${target} HTTP/1.1`, label)
+      t.ok(copy!.head.map((line) => line.toLowerCase()).includes(`host: ${host}`), label)
+      t.ok(upstream.includes('body'), 'the endpoint gets the body')
+    }
+  }
+})
+
+t.test('a mirror of a Service may have another host', async (t) => {
+  const { recorder, manifest } = await startMirror(t)
+  const doors = await startFiltered(t, { mirror: 'copy', 'mirror-host': 'copy.test' }, '/', manifest)
+  for (const door of doors.names) {
+    t.equal((await ask(doors, door, {})).status, 200, door)
+    await until(() => recorder.requests.length === 1)
+    t.ok(
+      recorder.requests.splice(0)[0]!.head.some((line) => line.toLowerCase() === 'host: copy.test'),
+      door,
+    )
+  }
+})
+
+t.test('copies to a URL are counted by it', async (t) => {
+  const recorder = new Recorder({})
+  const origin = `http://127.0.0.1:${await recorder.start()}`
+  t.teardown(() => recorder.close())
+  const upstream = await startMisbehaving(t, answerWith(OK))
+  const running = await runGateway(t, printFiltered({ 'mirror-url': origin }), {
+    endpoints: { web: [upstream] },
+    flags: ADMIN,
+  })
+  const client = await connectRaw(running.http)
+  t.equal((await client.send(GET).response()).status, 200)
+  await until(() => recorder.requests.length === 1)
+  await until(async () => (await readMetrics(running)).includes(`service="${origin}",result="2xx"} 1`))
+  t.pass('by the URL')
+})
+
 t.test('what passes filters of bodies, or is buffered, is copied as it comes out of them', async (t) => {
   const { recorder, manifest } = await startMirror(t)
   const annotations = { mirror: 'copy', decompress: 'true', 'request-buffering': 'all' }
@@ -540,6 +607,18 @@ t.test('what cannot be used leaves the filter out, and says where', async (t) =>
     [{ mirror: 'web', 'mirror-share': '101%' }, /is no part of the requests/],
     [{ mirror: 'web', 'mirror-share': '-1%' }, /is no part of the requests/],
     [{ 'mirror-share': '10%' }, /it says nothing without mirror/],
+    [{ 'mirror-host': 'a.test' }, /it says nothing without mirror/],
+    [{ 'mirror-body': 'false' }, /it says nothing without mirror/],
+    [{ mirror: 'web', 'mirror-body': 'no' }, /is neither/],
+    [{ mirror: 'web', 'mirror-host': 'a/b' }, /is no host/],
+    [{ mirror: 'web', 'mirror-host': 'a:99999' }, /is no host/],
+    [{ mirror: 'web', 'mirror-url': 'http://a.test/' }, /mirror names a Service already/],
+    [{ 'mirror-url': 'a.test' }, /is no URL of a mirror/],
+    [{ 'mirror-url': 'http://user@a.test/' }, /is no URL of a mirror/],
+    [{ 'mirror-url': `http://\${request.host}/` }, /its scheme and its host are the same for all requests/],
+    [{ 'mirror-url': `\${request.scheme}://a.test/` }, /its scheme and its host/],
+    [{ 'mirror-url': 'http://a.test$request_uri' }, /write \$\{request\.target\}/],
+    [{ 'mirror-url': 'http://a.test:99999/' }, /this is no URL/],
   ] as const) {
     const { route, diagnostics } = translateFiltered(annotations)
     t.same(route?.filters, undefined, JSON.stringify(annotations))

@@ -12,7 +12,11 @@ const WRITTEN = /^[\s\S]*?^<!-- filters: .* -->\n/m
 /** By the hundreds of the order. */
 const PHASES = ['refuses', 'redirects', 'answers', 'changes']
 /** Those that stand among others of another kind. */
-const OTHERS: ReadonlyMap<string, string> = new Map([['cors', 'answers preflights, changes answers']])
+const OTHERS: ReadonlyMap<string, string> = new Map([
+  ['access-log', 'keeps requests out of the log'],
+  ['cors', 'answers preflights, changes answers'],
+  ['https-redirect', 'redirects'],
+])
 
 /** What is said of a row whose Services, Secrets and paths stand elsewhere. */
 const WITHOUT_OBJECTS: ReadonlySet<string> = new Set([

@@ -199,6 +199,7 @@ t.test('the port is the one that the client asked for, or that of the scheme', a
     const options = readFilter(findFilter('redirect'), {
       text: (name) => annotations[name.replace(/^redirect-/, '')],
       content: () => undefined,
+      entries: () => undefined,
       upstream: () => undefined,
       server: () => 'http://127.0.0.1:9',
       secret: () => undefined,

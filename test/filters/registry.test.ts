@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CONFIG_MAP_KEY, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
+import { CONFIG_MAP_KEY, CONFIG_MAP_NAME, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
 import { Notes } from '../../lib/filters/notes.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
@@ -204,12 +204,14 @@ for (const spec of FILTERS) {
       if (check(spec, annotations)) used++
     }
     for (const name of names) for (const word of WORDS) readOne({ [name]: word })
+    for (const word of WORDS) readOne(Object.fromEntries(names.map((name) => [name, word])))
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
       read({
         text: () => undefined,
         content: () => undefined,
+        entries: () => undefined,
         upstream: () => undefined,
         server: () => 'http://127.0.0.1:9',
         secret: () => undefined,
@@ -231,6 +233,19 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
     text(name) {
       claim(name)
       return annotations[name]?.trim()
+    },
+    entries(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (!CONFIG_MAP_NAME.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
+      if (reference.length % 2 === 0)
+        return [
+          ['X-A', `\${request.host}`],
+          [reference, '\u00ff\u0000'],
+        ]
+      refused.push(name)
+      return undefined
     },
     content(name, reference = annotations[name]?.trim()) {
       claim(name)
@@ -306,6 +321,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
     'request',
     'check',
     'joinsChecks',
+    'isUnlogged',
     'upstreamRequest',
     'errorPage',
     'mirror',

@@ -3,6 +3,7 @@ import t from 'tap'
 import { startDoors } from '../doors/request-doors.ts'
 import { connectRaw, findAll } from '../helpers/raw-client.ts'
 import { endpointsOf, ONE_ROUTE, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { translateText } from '../translate/manifests.ts'
 
 const BACKEND = 'backend: {service: {name: web, port: {number: 80}}}'
 const INGRESS = `---
@@ -40,6 +41,71 @@ t.test('at every door a policy acts on its targets, and on nothing else', async 
     t.same(await ask('b.test', '/x'), [200, ['all'], ['GET /x HTTP/1.1']], door)
     t.same(await ask('gw.test', '/x'), [200, [], ['GET /x HTTP/1.1']], door)
   }
+})
+
+/** Options of filters, as a policy and as an annotation writes them. */
+const WRITTEN: readonly (readonly [options: string, annotations: Readonly<Record<string, string>>])[] = [
+  ['rewriteTarget: /$1', { 'rewrite-target': '/$1' }],
+  [
+    `redirectUrl: "/a\${request.path}", redirectCode: 308`,
+    { 'redirect-url': `/a\${request.path}`, 'redirect-code': '308' },
+  ],
+  ['rateLimit: 1/s, rateLimitStatus: 503', { 'rate-limit': '1/s', 'rate-limit-status': '503' }],
+  ['concurrencyLimit: 1, concurrencyLimitStatus: 503', { 'concurrency-limit': '1', 'concurrency-limit-status': '503' }],
+  [
+    `authUrl: "https://\${request.host}/a", authRequestHeadersSet: {X-A: b}, authRequestRedirect: /c`,
+    {
+      'auth-url': `https://\${request.host}/a`,
+      'auth-request-headers-set': 'X-A: b',
+      'auth-request-redirect': '/c',
+    },
+  ],
+  [
+    'errorPages: 5xx, errorPagesService: web, errorPagesStatus: page',
+    { 'error-pages': '5xx', 'error-pages-service': 'web', 'error-pages-status': 'page' },
+  ],
+  ['cookieDomain: a b, cookiePath: "/ /shop/"', { 'cookie-domain': 'a b', 'cookie-path': '/ /shop/' }],
+  ['locationFrom: "http://a/", locationTo: /b/', { 'location-from': 'http://a/', 'location-to': '/b/' }],
+  [
+    'mirrorUrl: "http://127.0.0.1:1", mirrorHost: m.test, mirrorBody: false',
+    { 'mirror-url': 'http://127.0.0.1:1', 'mirror-host': 'm.test', 'mirror-body': 'false' },
+  ],
+  ['responseHeadersFrom: fields', { 'response-headers-from': 'fields' }],
+  ['accessLog: false', { 'access-log': 'false' }],
+  ['bandwidth: 4Ki, bandwidthAfter: 1Mi', { bandwidth: '4Ki', 'bandwidth-after': '1Mi' }],
+]
+
+t.test('a policy and annotations make the same filters', (t) => {
+  const more = `---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: fields}
+data: {X-A: b}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`
+  for (const [options, annotations] of WRITTEN) {
+    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
+    const annotated = INGRESS.replace(
+      'name: shop',
+      `name: shop, annotations: ${JSON.stringify(Object.fromEntries(own))}`,
+    )
+    const [byPolicy, byAnnotations] = [INGRESS + printPolicy('all', '', options), annotated].map((manifests) => {
+      const { model, diagnostics } = translateText(manifests + more)
+      t.same(
+        diagnostics.filter(({ severity }) => severity === 'error'),
+        [],
+        options,
+      )
+      return model.tables[0]!.hosts[0]!.routes[0]!.filters?.map(({ owner: _, ...filter }) => filter)
+    })
+    t.equal(byPolicy?.length, 1, options)
+    t.same(byPolicy, byAnnotations, options)
+  }
+  t.end()
 })
 
 t.test('at every door conditions and a split of a policy decide where a request goes', async (t) => {

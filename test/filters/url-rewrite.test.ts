@@ -1,6 +1,7 @@
 import t from 'tap'
+import { describeRequest, playFilters } from '../../lib/filters/play.ts'
 import { translateText } from '../translate/manifests.ts'
-import { ask, startFiltered } from './filtered.ts'
+import { ask, printOfHost, startFiltered, translateFiltered } from './filtered.ts'
 
 const cases: readonly (readonly [
   annotations: Readonly<Record<string, string>>,
@@ -90,6 +91,35 @@ for (const [target, path, targets] of targetCases) {
     }
   })
 }
+
+t.test('a group that the path does not have is told, once', (t) => {
+  const find = (target: string, path: string, more: object = { 'path-type': 'regex' }) => {
+    const manifest = printOfHost({ 'rewrite-target': target, ...more }, path, 'ImplementationSpecific')
+    const { diagnostics } = translateText(
+      `${manifest}apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}`,
+    )
+    return diagnostics.filter(({ code }) => code === 'PORTICO_ROUTE_FILTER_MISFIT')
+  }
+  t.match(find('/$3', '/api(/|$)(.*)'), [
+    { message: /rewrite-target: \$3 names no group of the path \/api/, help: /parentheses/, position: { line: 4 } },
+  ])
+  t.match(find('/x$1', '/api', {}), [{ message: /\$1 names no group of the path \/api/, help: /path-type: regex/ }])
+  t.same(find('/$2', '/api(/|$)(.*)'), [])
+  t.same(find('/x', '/api', {}), [])
+  t.end()
+})
+
+t.test('explain plays the groups of the path', (t) => {
+  const match = { type: 'regex', path: '/api(/|$)(.*)' } as const
+  const path = { path: '/api/a', matchPath: '/api/a' }
+  const asked = { scheme: 'http', authority: 'a', hostname: 'a', path, query: '?b', target: '/api/a?b' } as const
+  const request = { ...describeRequest(asked), match }
+  const { route } = translateFiltered({ 'rewrite-target': '/$2' })
+  const draft = { target: '/api/a?b', authority: 'a', lines: '', addedLines: '' }
+  t.same(playFilters(route!.filters!, request, draft, 443), { answer: undefined, notPlayed: [] })
+  t.equal(draft.target, '/a?b')
+  t.end()
+})
 
 t.test('a rewrite-target of a path without an expression is the whole path, and groups are empty', async (t) => {
   for (const [target, expected] of [

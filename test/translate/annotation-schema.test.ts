@@ -155,6 +155,7 @@ for (const spec of FILTERS.filter(({ read }) => read)) {
         readFilter(spec, {
           text: (asked) => (asked === name ? text.trim() : undefined),
           content,
+          entries: content,
           upstream: content,
           server: content,
           secret: content,

@@ -14,17 +14,18 @@ export type CanaryTerms = Readonly<{
   header?: Readonly<{ name: string; value?: string; pattern?: string; isBroken?: true }>
   /** The name of a cookie: `always` leads to the canary, and `never` away from it. */
   cookie?: string
-  /** So many requests of `total`. */
+  /** So many requests of `total`. A client that a session cookie keeps is decided about once, unless the canary takes no notice of it. */
   weight: number
+  ignoresSession?: true
   total: number
 }>
 
-/** A canary with the action of its route. */
-export type Canary = Readonly<{ terms: CanaryTerms; action: ForwardAction }>
+/** A canary with the action of its route, and the name of the cookie that keeps clients with a Service; undefined: they are not kept. */
+export type Canary = Readonly<{ terms: CanaryTerms; action: ForwardAction; sessionCookie: string | undefined }>
 
 /** The routes that take the place of a route which forwards to one Service, in no order. */
-export function addCanary(route: Route, { terms, action }: Canary): readonly Route[] {
-  const { header, cookie, weight, total } = terms
+export function addCanary(route: Route, { terms, action, sessionCookie }: Canary): readonly Route[] {
+  const { header, cookie, weight } = terms
   const main = route.action as ForwardAction
   const routes: Route[] = []
   const add = (kind: 'headers' | 'cookies', condition: ValueCondition, to: BackendAction): void => {
@@ -44,15 +45,27 @@ export function addCanary(route: Route, { terms, action }: Canary): readonly Rou
     add('cookies', { name: cookie, type: 'exact', value: 'always' }, action)
     add('cookies', { name: cookie, type: 'exact', value: 'never' }, main)
   }
-  return [...routes, weight <= 0 ? route : Object.freeze({ ...route, action: divide(main, action, weight, total) })]
+  return [
+    ...routes,
+    weight <= 0 ? route : Object.freeze({ ...route, action: divide(main, action, terms, sessionCookie) }),
+  ]
 }
 
 /** CA5: a weight of the total, or more, is all. */
-function divide(main: ForwardAction, action: ForwardAction, weight: number, total: number): Route['action'] {
+function divide(
+  main: ForwardAction,
+  action: ForwardAction,
+  { weight, total, ignoresSession }: CanaryTerms,
+  sessionCookie: string | undefined,
+): Route['action'] {
   if (weight >= total) return action
   const shares = [Object.freeze({ weight: total - weight, action: main }), Object.freeze({ weight, action })]
   const backend = shares.map((share) => `${share.action.backend}=${share.weight}`).join(', ')
-  return Object.freeze({ type: 'split', shares: Object.freeze(shares), backend })
+  const split = { type: 'split', shares: Object.freeze(shares) } as const
+  if (sessionCookie === undefined || ignoresSession) return Object.freeze({ ...split, backend })
+  // CA4: the session cookie itself says which endpoint it is, and is of one Service.
+  const cookie = `${sessionCookie}_SERVICE`
+  return Object.freeze({ ...split, cookie, backend: `${backend} (kept by the cookie ${cookie})` })
 }
 
 function addCondition(match: RouteMatch, kind: 'headers' | 'cookies', condition: ValueCondition): RouteMatch {

@@ -1,6 +1,7 @@
 /** What annotations refer to in the namespace of their object: contents of ConfigMaps as `name/key`, Secrets and Services. */
 import type { DiagnosticCode, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
+import type { Field } from '../../filters/field-lines.ts'
 import type { Content, SecretContent } from '../../filters/spec.ts'
 import { readContent } from '../../kubernetes/config-map.ts'
 import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
@@ -104,6 +105,13 @@ export class ContentFinder {
     const bytes = readContent(found, key)
     if (bytes === undefined) return describeMissingKey(found, key)
     return { source: `${name}/${key}`, bytes: bytes.toString('latin1') }
+  }
+
+  /** All keys of a ConfigMap with their texts. */
+  findEntries(namespace: string, name: string): readonly Field[] | ContentProblem {
+    const found = this.#resources.get('ConfigMap', namespace, name)
+    if (found === undefined) return this.#describeMissing({ kind: 'ConfigMap', namespace, name })
+    return [...found.keys.keys()].map((key) => [key, readContent(found, key)!.toString('latin1').trim()])
   }
 
   /** The upstream of a port, by its number or name; `port` undefined: the first that the Service lists. */

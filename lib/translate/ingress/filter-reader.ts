@@ -2,6 +2,7 @@
 import type { DiagnosticNote } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath } from '../../base/position.ts'
+import type { Field } from '../../filters/field-lines.ts'
 import {
   type AnnotationReader,
   type Content,
@@ -153,6 +154,12 @@ export class FilterReader implements AnnotationReader {
     return this.#find(name, 'ConfigMap', object, (contents, namespace) => contents.find(namespace, object, key))
   }
 
+  entries(name: string): readonly Field[] | undefined {
+    const object = this.text(name)
+    if (object === undefined) return undefined
+    return this.#find(name, 'ConfigMap', object, (contents, namespace) => contents.findEntries(namespace, object))
+  }
+
   upstream(name: string, outcome: string): UpstreamKey | undefined {
     const reference = this.text(name)
     if (reference === undefined) return undefined
@@ -244,7 +251,7 @@ export class FilterReader implements AnnotationReader {
   }
 
   /** What `find` finds of the object that the value of `name` names; undefined, and refused, where there is nothing. */
-  #find<T extends Content | SecretContent | UpstreamKey>(
+  #find<T extends Content | readonly Field[] | SecretContent | UpstreamKey>(
     name: string,
     kind: ContentName['kind'],
     object: string,

@@ -32,8 +32,11 @@ export const HOST_FORMS: Readonly<Record<HostAnnotation, OptionForm>> = {
 /** What is said of the hosts of an Ingress. */
 export type HostOptions = Readonly<{ aliases: readonly string[]; hasWww: boolean }>
 
+const NO_OPTIONS: HostOptions = Object.freeze({ aliases: [], hasWww: false })
+
 /** What cannot be used is left out. */
 export function readHostOptions(said: FilterMentions): HostOptions {
+  if (!said.has('host-aliases') && !said.has('host-www')) return NO_OPTIONS
   const aliases = readAliases(said).filter((name) => HOST.test(name))
   return { aliases: aliases.slice(0, MOST_ALIASES), hasWww: readText(said.get('host-www')) === 'redirect' }
 }

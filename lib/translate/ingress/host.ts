@@ -29,6 +29,7 @@ import { createReference, isClosed, type Reference, type Resolution, reportBacke
 import { addCanary, type CanaryTerms } from './canary.ts'
 import { addAnswers, addPaths, type ConditionalAnswer } from './conditional-answer.ts'
 import { reportFallThrough } from './fall-through.ts'
+import { reportFilterFits } from './filter-fit.ts'
 import { mergeLayers } from './filter-layers.ts'
 import { readHostFilters, readMentions } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
@@ -195,6 +196,7 @@ export class HostMerger {
       if (policies.length > 0) reportUnreachable(virtualHost, policies, ingressOf, own)
       reportSlashBypasses(virtualHost, open, listeners, ingressOf, own)
       reportRedirectLoops(virtualHost, listeners, ingressOf, own)
+      reportFilterFits(virtualHost, ingressOf, own)
       return keepList(own.items)
     })
     for (const some of this.#saidOfPaths.filter(notes)) diagnostics.addAll(some)
@@ -586,7 +588,9 @@ function joinCanaries(
       } else if (action.type === 'forward' && !empty.has(action)) {
         const { upstream } = main.action
         taken.add(upstream)
-        const canary = { terms, action }
+        const owner = all.find((one) => one.owner === main.owner)
+        const { sessionCookie } = owner === undefined ? {} : readAliases(owner.ingress).hosts
+        const canary = { terms, action, sessionCookie }
         routes = routes.flatMap((one) =>
           one.action.type === 'forward' && one.action.upstream === upstream ? addCanary(one, canary) : [one],
         )

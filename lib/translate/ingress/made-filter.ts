@@ -9,6 +9,7 @@ export function makeFilter(name: string, texts: Readonly<Record<string, string>>
   const options = readFilter(findFilter(name), {
     text: (option) => texts[option],
     content: none,
+    entries: none,
     upstream: none,
     server: none,
     secret: none,

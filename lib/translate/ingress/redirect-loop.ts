@@ -9,7 +9,7 @@ import type { GatewayListener } from '../../model/listener.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import { findPathField, type Route, type VirtualHost } from '../../model/route.ts'
 import { compileHost, type HostRoutes } from '../../routing/table.ts'
-import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { findSource } from './nginx/alias.ts'
 
 /** Routes of a host that are tried. */
 const MOST_ROUTES = 1_000
@@ -42,7 +42,7 @@ export function reportRedirectLoops(
     if (loop === undefined) continue
     reported.add(route.filters)
     const ingress = ingressOf(route.owner)
-    const names = Object.keys(findRedirect(route.filters)?.annotations ?? {}).map((name) => ANNOTATION_DOMAIN + name)
+    const names = Object.keys(findRedirect(route.filters)?.annotations ?? {}).map((name) => findSource(ingress, name))
     const name = names.find((one) => ingress.meta.annotations[one] !== undefined)
     diagnostics.add('PORTICO_ROUTE_REDIRECT_LOOP', `clients are redirected without end: ${loop.join(' → ')} → …`, {
       position: ingress.origin.locate(name === undefined ? findPathField(route) : ['metadata', 'annotations', name]),

@@ -5,10 +5,10 @@ import { findRedirectNeeds } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { Route } from '../../model/route.ts'
-import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { listFilters } from './filter-layers.ts'
 import { readMentions } from './filters.ts'
+import { findSource } from './nginx/alias.ts'
 
 /** The routes of an Ingress on one host. */
 type ClaimedHost = Readonly<{ host: string; routes: readonly Route[] }>
@@ -27,10 +27,10 @@ export function reportRedirectNeeds(
 ): void {
   const filters = listOwn(ingress)
   const reported = new Set<string>()
-  const report = (annotation: string, message: string, help: string): void => {
+  const report = (option: string, message: string, help: string): void => {
     if (reported.has(message)) return
     reported.add(message)
-    const name = ANNOTATION_DOMAIN + annotation
+    const name = findSource(ingress, option)
     diagnostics.add('PORTICO_ROUTE_REDIRECT_INCOMPLETE', `${name}: ${message}`, {
       position: ingress.origin.locate(['metadata', 'annotations', name]),
       resource: printResource(ingress),

@@ -22,6 +22,7 @@ import { checkFilters, findGuard, readMentions, resolveFilters } from './filters
 import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
+import { checkHostOptions } from './host-option.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkMatch, checkPathType, findClientMatch, readMatch } from './match.ts'
 import { ADDRESSES } from './match-annotation.ts'
@@ -61,6 +62,7 @@ export function checkRefused(
     checkFilters(ingress, found)
     const policies = parts.policies.of(ingress)
     checkMatch(ingress, policies.guards, found)
+    checkHostOptions(readMentions(ingress), found)
     checkSplit(readMentions(ingress), found)
     checkSplitCookie(readMentions(ingress), found)
     for (const split of listMentions(ingress, NO_POLICIES, 'split')) checkSplitBackends(split, ingress, found)

@@ -25,6 +25,7 @@ import {
   readOwn,
   resolveFilters,
 } from '../ingress/filters.ts'
+import { checkHostOptions } from '../ingress/host-option.ts'
 import { checkMatch, findGravest, type LostCondition } from '../ingress/match.ts'
 import { ADDRESSES, isCondition } from '../ingress/match-annotation.ts'
 import { type FilterMention, type FilterMentions, locateValue, NO_MENTIONS, pointTo } from '../ingress/mention.ts'
@@ -181,6 +182,7 @@ export class PolicyAttachments {
       checkOptions(policy, own)
       checkFilters(policy, own)
       checkMatch(policy, false, own)
+      checkHostOptions(readMentions(policy), own)
       checkSplit(readMentions(policy), own)
       checkSplitCookie(readMentions(policy), own)
       checkPolicy(policy, own)

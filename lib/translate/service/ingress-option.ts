@@ -27,6 +27,8 @@ export type PortOptions = Readonly<{
 const NOTHING: PortOptions = Object.freeze({ ports: new Map(), overruled: [] })
 const NOBODY: ReadonlyMap<string, readonly Ingress[]> = new Map()
 
+const VERIFY = 'verify-tls'
+
 /** Nouns of several settings, by the first words of their names; any other setting is a noun of its own. */
 const NOUNS: Readonly<Record<string, string>> = {
   balancer: 'balancing',
@@ -44,13 +46,17 @@ export class IngressOptions {
   readonly #ofServices = new Memo<Service, PortOptions>()
   /** Those that say something of a Service, by its namespace and name, in order of rank. */
   #byService: ReadonlyMap<string, readonly Ingress[]> = NOBODY
+  /** Certificates of endpoints are verified where an Ingress says no more than https. */
+  #verifies = true
 
   /** Begins a translation. */
   begin(resources: ResourceSet, settings: TranslationSettings): void {
+    this.#verifies = settings.compatibility !== 'ingress-nginx'
     const saying = this.#saying.filter(resources.all('Ingress'))
     // Why an Ingress is not served is said once, where it would be.
     const served = saying.length === 0 ? saying : pickIngresses(saying, resources, settings, new DiagnosticList())
-    this.#byService = served.length === 0 ? NOBODY : this.#all.get('all', served, () => groupByService(served))
+    this.#byService =
+      served.length === 0 ? NOBODY : this.#all.get('all', [...served, this.#verifies], () => groupByService(served))
   }
 
   /** All that the options depend on beside the Services. */
@@ -67,7 +73,10 @@ export class IngressOptions {
     const ingresses = this.#byService.size === 0 ? undefined : this.#byService.get(printName(service.meta))
     return ingresses === undefined
       ? NOTHING
-      : this.#ofServices.get(service, ingresses, () => decideForPorts(service, ingresses))
+      : this.#ofServices.get(service, [...ingresses, this.#verifies], () => {
+          const decided = decideForPorts(service, ingresses)
+          return this.#verifies ? decided : trustEndpoints(decided)
+        })
   }
 }
 
@@ -93,14 +102,38 @@ export function reportOverruled(
     })
   }
   for (const mentions of ports.values()) {
+    const trusted = mentions.get(VERIFY)
+    if (trusted !== undefined && trusted.field === mentions.get('protocol')?.field) reportTrusted(trusted, diagnostics)
     for (const [name, mention] of mentions) {
       const by = layers.find((layer) => layer.has(name))?.get(name)
-      if (by !== undefined && !isEqual(mention, by, name)) tell(mention, by, `${by.label} goes before`)
+      if (by !== undefined && !isEqual(mention, by)) tell(mention, by, `${by.label} goes before`)
     }
   }
   for (const { mention, by, port } of overruled) {
     tell(mention, by, `${printResource(by.owner as Ingress)} decides for its port ${port}`)
   }
+}
+
+/** BP1: ingress-nginx verifies no certificate of an endpoint unless proxy-ssl-verify says so. */
+function trustEndpoints({ ports, overruled }: PortOptions): PortOptions {
+  const trusting = [...ports].map(([port, mentions]): [number, FilterMentions] => {
+    const protocol = mentions.get('protocol')
+    const isTls = readRouteOption(mentions, 'protocol') === 'https'
+    if (protocol === undefined || !isTls || mentions.has(VERIFY)) return [port, mentions]
+    const config = Object.freeze({ name: VERIFY, options: Object.freeze({ value: 'false' }) })
+    return [port, new Map([...mentions, [VERIFY, { ...protocol, config }]])]
+  })
+  return Object.freeze({ ports: new Map(trusting), overruled })
+}
+
+function reportTrusted(mention: FilterMention, diagnostics: DiagnosticList): void {
+  const message = `${mention.label}: certificates of endpoints are not verified, since compatibility is ingress-nginx`
+  diagnostics.add('PORTICO_ANN_VALUE', message, {
+    severity: 'warning',
+    position: locateValue(mention),
+    resource: printResource(mention.owner as Ingress),
+    help: 'anybody on the way to them can read and change all that is sent: write proxy-ssl-verify: "on", with the authorities in ca.crt of proxy-ssl-secret',
+  })
 }
 
 function groupByService(ingresses: readonly Ingress[]): ReadonlyMap<string, readonly Ingress[]> {
@@ -141,7 +174,7 @@ function decideForPorts(service: Service, ingresses: readonly Ingress[]): PortOp
         if (holder === ingress) decided.set(name, mention)
         else {
           const by = decided.get(name) ?? [...decided].find(([other]) => nounOf(other) === nounOf(name))![1]
-          if (!isEqual(mention, by, name)) overruled.push({ mention, by, port })
+          if (!isEqual(mention, by)) overruled.push({ mention, by, port })
         }
       }
     }
@@ -154,10 +187,9 @@ function nounOf(option: string): string {
   return NOUNS[word] ?? word
 }
 
-function isEqual(one: FilterMention, other: FilterMention, name: string): boolean {
-  const read = (mention: FilterMention) =>
-    mention.config?.name === name ? readRouteOption(new Map([[name, mention]]), name) : undefined
-  return read(one) === read(other)
+/** They say the same of the same option. */
+function isEqual({ config: one }: FilterMention, { config: other }: FilterMention): boolean {
+  return one?.name === other?.name && one?.options.value === other?.options.value
 }
 
 /** What Ingresses say of one port. */

@@ -1,5 +1,6 @@
 /** The cookie that keeps a client with its endpoint: what it says, and how it is checked. HOT */
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { PathMatch } from '../../model/route.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { EndpointState } from '../endpoint/endpoint.ts'
@@ -79,16 +80,22 @@ export type CookieContext = {
   readonly scheme: 'http' | 'https'
   /** Milliseconds since the epoch. */
   readonly startedAt: number
+  /** What its route matched it by. */
+  readonly match: PathMatch
 }
+
+/** What may stand in the attribute Path (RFC 6265 §4.1.1). */
+const COOKIE_PATH = /^\/[!-:<-~]*$/
 
 /** The field lines that set it. `Cache-Control: private`, since what one client gets is not for others. */
 export function composeSetCookie(
   name: string,
   value: string,
   attributes: CookieAttributes,
-  { scheme, startedAt }: CookieContext,
+  { scheme, startedAt, match }: CookieContext,
 ): string {
-  const { path, domain, maxAge, expires, httpOnly, sameSite } = attributes
+  const { domain, maxAge, expires, httpOnly, sameSite } = attributes
+  const path = attributes.path === 'route' ? findPath(match) : attributes.path
   const secure = attributes.secure === 'always' || (attributes.secure === 'auto' && scheme === 'https')
   let line = `Set-Cookie: ${name}=${value}; Path=${path}`
   if (domain !== '') line += `; Domain=${domain}`
@@ -98,6 +105,10 @@ export function composeSetCookie(
   if (httpOnly) line += '; HttpOnly'
   if (sameSite === 'none' ? secure : sameSite !== 'unset') line += `; SameSite=${SAME_SITE[sameSite]}`
   return `${line}\r\nCache-Control: private\r\n`
+}
+
+function findPath({ type, path }: PathMatch): string {
+  return type !== 'regex' && COOKIE_PATH.test(path) ? path : '/'
 }
 
 const SAME_SITE: Readonly<Record<string, string>> = { lax: 'Lax', strict: 'Strict', none: 'None' }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Clock } from '../../../lib/base/clock.ts'
 import { GatewayError } from '../../../lib/base/errors.ts'
+import type { PathMatch } from '../../../lib/model/route.ts'
 import type { EndpointHealth, Upstream } from '../../../lib/model/upstream.ts'
 import type { PickContext } from '../../../lib/upstream/choice/pick-context.ts'
 import type { UpstreamPool } from '../../../lib/upstream/choice/pool.ts'
@@ -388,9 +389,13 @@ t.test('cookie affinity', async (t) => {
   const policy = { 'affinity.type': 'cookie', 'affinity.cookie.name': 'sid' }
   const three = [1, 2, 3].map((port) => ({ port }))
   type Ground = ReturnType<typeof makeGround>
+  let match: PathMatch = { type: 'prefix', path: '/' }
   /** The lines that an answer of this endpoint gets. */
   const linesOf = (pool: UpstreamPool, port: number, cookie?: string, scheme: 'http' | 'https' = 'http') =>
-    pool.answerLines({ ...by(cookie === undefined ? {} : { cookie }), scheme, startedAt: 1_000 }, find(pool, port))
+    pool.answerLines(
+      { ...by(cookie === undefined ? {} : { cookie }), scheme, startedAt: 1_000, match },
+      find(pool, port),
+    )
   const find = (pool: UpstreamPool, port: number) => pool.states.find(({ identity }) => identity.port === port)!
   const cookieOf = (pool: UpstreamPool, port: number) => /^Set-Cookie: (\S+=[^;]+);/.exec(linesOf(pool, port))![1]!
   const start = (ground: Ground) => {
@@ -518,6 +523,16 @@ t.test('cookie affinity', async (t) => {
       attributes({ path: '/shop', domain: 'example.com', maxAge: 90_500, sameSite: 'strict' }, 'http'),
       'Path=/shop; Domain=example.com; Max-Age=91; HttpOnly; SameSite=Strict',
     )
+    for (const [type, path, sent] of [
+      ['prefix', '/shop', '/shop'],
+      ['exact', '/shop/', '/shop/'],
+      ['regex', '/shop(/.*)?', '/'],
+      ['prefix', '/a;b', '/'],
+      ['prefix', '/é', '/'],
+    ] as const) {
+      match = { type, path }
+      t.equal(attributes({ path: 'route' }, 'http'), `Path=${sent}; HttpOnly; SameSite=Lax`, path)
+    }
     t.equal(
       attributes({ expires: 90_000, maxAge: 34_560_000_000 }, 'http'),
       'Path=/; Max-Age=34560000; Expires=Thu, 01 Jan 1970 00:01:31 GMT; HttpOnly; SameSite=Lax',

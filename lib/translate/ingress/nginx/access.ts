@@ -93,6 +93,30 @@ export const LIMITS: NginxFeature = {
   },
 }
 
+/** KB a second, and KB; the least and the most that `bandwidth` takes. */
+const SLOWEST = 4
+const FASTEST = 1_048_576
+
+export const BANDWIDTH: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'limit-rate': {
+      form: NUMBER,
+      onFault: 'refused',
+      options: ['bandwidth'],
+      differs: 'from 4 KB to 1 GB a second',
+    },
+    'limit-rate-after': { form: NUMBER, onFault: 'refused', options: ['bandwidth-after'] },
+  },
+  write(nginx) {
+    const rate = readCount(nginx, 'limit-rate')
+    if (rate === 0) return
+    nginx.set('bandwidth', `${Math.min(Math.max(rate, SLOWEST), FASTEST)}Ki`, 'limit-rate')
+    const after = readCount(nginx, 'limit-rate-after')
+    if (after > 0) nginx.set('bandwidth-after', `${Math.min(after, FASTEST)}Ki`, 'limit-rate-after')
+  },
+}
+
 /** RL7: 0 is no limit. */
 function readCount(nginx: NginxReader, name: string): number {
   return Math.max(0, nginx.number(name) ?? 0)

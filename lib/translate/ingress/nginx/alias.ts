@@ -131,7 +131,7 @@ class AliasReader implements NginxReader {
   read(): Aliases {
     const handled = new Set<string>()
     const features = new Set<NginxFeature>()
-    // CA6: of a canary nothing else counts.
+    // CA6: of a canary nothing else counts than what its own Service is asked with.
     const isCanary = /^(?:1|t|T|TRUE|true|True)$/.test(this.#annotations[`${NGINX_DOMAIN}canary`]?.trim() ?? '')
     for (const [annotation, value] of Object.entries(this.#annotations)) {
       if (!annotation.startsWith(NGINX_DOMAIN)) continue
@@ -139,7 +139,7 @@ class AliasReader implements NginxReader {
       const feature = findFeature(name)
       if (feature === undefined && !isIdle(name) && !isCanary) continue
       handled.add(annotation)
-      if (feature === undefined || (isCanary && feature !== CANARY)) continue
+      if (feature === undefined || (isCanary && feature !== CANARY && feature.scope !== 'upstream')) continue
       this.#take(name, value.trim(), feature.annotations[name]!)
       features.add(feature)
     }
@@ -236,6 +236,11 @@ class AliasReader implements NginxReader {
     const names = isAlone ? [option] : Object.keys(spec.annotations)
     return names.map((name) => ANNOTATION_DOMAIN + name).find((name) => this.#annotations[name] !== undefined)
   }
+}
+
+/** The whole name of the annotation that says the option on the Ingress: one of ingress-nginx, or Portico's own. */
+export function findSource(ingress: Ingress, option: string): string {
+  return readAliases(ingress).options.get(option)?.annotation ?? ANNOTATION_DOMAIN + option
 }
 
 /** True for an Ingress that is a canary of another one. */

@@ -1,4 +1,6 @@
 /** Passwords and auth servers (BA, EA). */
+
+import { CONFIG_MAP, writeConfigMap } from './config-map.ts'
 import { FLAG, type NginxAnnotation, type NginxFeature, type NginxForm, type NginxReader, TEXT } from './feature.ts'
 import { writeUrl } from './variable.ts'
 
@@ -125,6 +127,7 @@ export const EXTERNAL_AUTH: NginxFeature = {
       'refused',
       'an answer other than 2xx goes to the client as it is, where ingress-nginx answers 500 unless it is 401 or 403; no answer is 503',
     ),
+    'auth-proxy-set-headers': { form: CONFIG_MAP, onFault: 'closed', options: ['auth-request-headers-from'] },
     'auth-method': SAME('auth-method', METHOD, 'closed'),
     'auth-request-redirect': SAME('auth-request-redirect', URL_FORM, 'default'),
     'auth-signin': SAME('auth-signin', URL_FORM, 'default'),
@@ -154,6 +157,8 @@ export const EXTERNAL_AUTH: NginxFeature = {
       else if (name !== 'auth-signin-redirect-param' || nginx.text('auth-signin') !== undefined)
         nginx.set(name, text, name)
     }
+    const fields = nginx.text('auth-proxy-set-headers')
+    if (fields !== undefined) writeConfigMap(nginx, 'auth-request-headers-from', fields, 'auth-proxy-set-headers')
     writeCache(nginx)
   },
 }

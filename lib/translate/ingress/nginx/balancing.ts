@@ -42,6 +42,13 @@ export const AFFINITY: NginxFeature = {
       options: ['affinity-type'],
       differs: 'always `persistent`: new endpoints get new clients alone',
     },
+    'affinity-canary-behavior': {
+      form: { pattern: /^(?:sticky|legacy)$/, fault: 'is neither sticky nor legacy', help: 'write "sticky"' },
+      onFault: 'default',
+      options: ['split-cookie'],
+      differs:
+        'a cookie of its own says which Service a client was given; endpoints of the canary keep clients if its Ingress has `affinity` too',
+    },
     'session-cookie-name': {
       form: { pattern: /^[\w.-]{1,128}$/, fault: 'is no name of a cookie', help: 'write letters, digits, - and _' },
       onFault: 'default',
@@ -51,7 +58,7 @@ export const AFFINITY: NginxFeature = {
       form: { pattern: /^\/[\w./~-]{0,255}$/, fault: 'is no path', help: 'write a path, as /shop' },
       onFault: 'default',
       options: ['affinity-cookie-path'],
-      differs: '`/` where it is missing, not the path of the rule',
+      differs: '`/` where it is missing and the path of the rule is a regular expression',
     },
     'session-cookie-domain': {
       form: {
@@ -90,9 +97,11 @@ export const AFFINITY: NginxFeature = {
       if (value !== undefined)
         nginx.set(`affinity-${option}`, value, nginx.text(name) === undefined ? 'affinity' : name)
     }
+    const name = nginx.text('session-cookie-name') ?? 'INGRESSCOOKIE'
+    nginx.hosts.sessionCookie = name
     set('type', 'affinity', 'cookie')
-    set('cookie-name', 'session-cookie-name', nginx.text('session-cookie-name') ?? 'INGRESSCOOKIE')
-    set('cookie-path', 'session-cookie-path', nginx.text('session-cookie-path'))
+    set('cookie-name', 'session-cookie-name', name)
+    set('cookie-path', 'session-cookie-path', nginx.text('session-cookie-path') ?? 'route')
     set('cookie-domain', 'session-cookie-domain', nginx.text('session-cookie-domain')?.replace(/^\./, ''))
     const sameSite = nginx.text('session-cookie-samesite')?.toLowerCase()
     set('cookie-same-site', 'session-cookie-samesite', sameSite ?? 'unset')

@@ -19,7 +19,7 @@ export const BACKEND_PROTOCOL: NginxFeature = {
       form: PROTOCOL,
       onFault: 'default',
       options: ['protocol'],
-      differs: `certificates are verified, and the name of the Service is sent in SNI; \`AUTO_HTTP\` goes by the appProtocol of the Service port; \`GRPC\`, \`GRPCS\` and \`FCGI\` are not spoken; ${HOLDS_FOR_PORT}`,
+      differs: `certificates are verified unless [compatibility](#defaults-of-ingress-nginx) is on, and the name of the Service is sent in SNI; \`AUTO_HTTP\` goes by the appProtocol of the Service port; \`GRPC\`, \`GRPCS\` and \`FCGI\` are not spoken; ${HOLDS_FOR_PORT}`,
     },
   },
   write(nginx) {

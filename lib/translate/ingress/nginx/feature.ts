@@ -55,6 +55,8 @@ export type HostWishes = {
   answers?: readonly ConditionalAnswer[]
   /** Answers to requests of all paths of its hosts. */
   hostAnswers?: readonly ConditionalAnswer[]
+  /** The cookie that keeps clients with endpoints, and so with the Service that they were given beside a canary. */
+  sessionCookie?: string
 }
 
 /** The annotations of one Ingress, without those that are empty or of a wrong form; and the options that they come to. */

@@ -1,7 +1,7 @@
 /** All annotations of ingress-nginx, and what becomes of each. */
 
 import { findNearest } from '../../../base/nearest.ts'
-import { LIMITS, SATISFY, SOURCE_RANGES } from './access.ts'
+import { BANDWIDTH, LIMITS, SATISFY, SOURCE_RANGES } from './access.ts'
 import { BASIC_AUTH, EXTERNAL_AUTH } from './auth.ts'
 import { AFFINITY, BALANCING } from './balancing.ts'
 import { CORS } from './cors.ts'
@@ -9,18 +9,21 @@ import { BACKEND_PROTOCOL, ENDPOINT_TLS } from './endpoint-tls.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
 import { CANARY, SERVER_ALIAS, WWW } from './hosts.ts'
 import {
+  ACCESS_LOG,
   BODY_SIZE,
   BUFFERING,
   COOKIES,
+  CUSTOM_HEADERS,
   ERROR_PAGES,
   LOCATION,
+  MIRROR,
   NEXT_UPSTREAM,
   TIMEOUTS,
   UPSTREAM_HOST,
 } from './proxying.ts'
 import { HTTPS, REDIRECTS, REWRITE } from './redirects.ts'
 import { CONFIGURATION_SNIPPET, SERVER_SNIPPET } from './snippet.ts'
-import { IDLE, MISSING, REFUSED } from './without-effect.ts'
+import { IDLE, REFUSED } from './without-effect.ts'
 
 /** In the order in which they are read, and in which docs/ingress-nginx.md lists them. */
 export const NGINX_FEATURES: readonly NginxFeature[] = [
@@ -35,6 +38,7 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   SATISFY,
   SOURCE_RANGES,
   LIMITS,
+  BANDWIDTH,
   CORS,
   BODY_SIZE,
   TIMEOUTS,
@@ -43,7 +47,10 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   UPSTREAM_HOST,
   COOKIES,
   LOCATION,
+  CUSTOM_HEADERS,
   ERROR_PAGES,
+  MIRROR,
+  ACCESS_LOG,
   AFFINITY,
   BALANCING,
   BACKEND_PROTOCOL,
@@ -61,7 +68,8 @@ const FEATURES_BY_NAME: ReadonlyMap<string, NginxFeature> = new Map(
 /** Those that ingress-nginx knows, without the domain. */
 export const NGINX_NAMES: readonly string[] = [
   ...FEATURES_BY_NAME.keys(),
-  ...[IDLE, REFUSED, MISSING].flatMap((names) => Object.keys(names)),
+  ...Object.keys(IDLE),
+  ...Object.keys(REFUSED),
 ]
 
 /** Undefined: the annotation comes to no option. */

@@ -56,7 +56,7 @@ export const CANARY: NginxFeature = {
     canary: DETAIL(
       FLAG,
       ['`match-headers`, `match-cookies` and `split`, in the routes of the other Ingress'],
-      'a canary of a default backend does nothing, nor does one of a route that several Services share; clients whose session cookie leads to a Service are not kept there',
+      'a canary of a default backend does nothing, nor does one of a route that several Services share; a field or a cookie with `always` or `never` goes before the session cookie, and its Service is asked in the protocol that the canary itself says',
     ),
     'canary-by-header': DETAIL(TOKEN, ['match-headers']),
     'canary-by-header-value': DETAIL(TEXT, ['match-headers']),
@@ -69,7 +69,9 @@ export const CANARY: NginxFeature = {
     if (nginx.flag('canary') === true) nginx.hosts.canary = readCanary(nginx)
     else {
       // CA7
-      const idle = Object.keys(CANARY.annotations).find((name) => name !== 'canary' && nginx.text(name) !== undefined)
+      const idle = Object.keys(CANARY.annotations).find(
+        (name) => name.startsWith('canary-') && nginx.text(name) !== undefined,
+      )
       if (idle === undefined) return
       nginx.warn(idle, 'it does nothing without canary: "true", as in ingress-nginx', 'add it, or leave this out')
     }
@@ -84,6 +86,7 @@ function readCanary(nginx: NginxReader): CanaryTerms {
     ...(header && { header }),
     ...(cookie !== undefined && { cookie }),
     weight: Math.max(0, nginx.number('canary-weight') ?? 0),
+    ...(nginx.text('affinity-canary-behavior') === 'legacy' && { ignoresSession: true }),
     // CA5
     total: Math.max(USUAL_TOTAL, total),
   })

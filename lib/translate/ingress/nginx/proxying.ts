@@ -1,4 +1,6 @@
 /** How endpoints are asked: sizes, time limits, tries, buffers, the host; and the pages of errors (BS, TO, NU, UV, CE). */
+
+import { CONFIG_MAP, writeConfigMap } from './config-map.ts'
 import { FLAG, type NginxFeature, type NginxForm, NUMBER, printSize, SECONDS, SIZE, SWITCH } from './feature.ts'
 import { writeUrl } from './variable.ts'
 
@@ -83,9 +85,9 @@ export const NEXT_UPSTREAM: NginxFeature = {
     'proxy-next-upstream': {
       form: FAILURES,
       onFault: 'default',
-      options: ['retry-conditions', 'retry-methods', 'tries'],
+      options: ['retry-conditions', 'retry-methods', 'retry-try-timeout', 'tries'],
       differs:
-        'an endpoint that is connected to and does not answer in time is tried again only with `retry-try-timeout`',
+        'after `timeout`, an endpoint that was connected to is given up for another one only with `proxy-read-timeout`',
     },
     'proxy-next-upstream-tries': {
       form: NUMBER,
@@ -105,6 +107,11 @@ export const NEXT_UPSTREAM: NginxFeature = {
     if (failures !== undefined) {
       const conditions = new Set(failures.flatMap((failure) => CONDITIONS[failure]!))
       if (conditions.size > 0) nginx.set('retry-conditions', [...conditions].join(', '), 'proxy-next-upstream')
+      // TO2: the time until the answer begins is that of one try.
+      const seconds = Number(nginx.text('proxy-read-timeout') ?? 0)
+      if (failures.includes('timeout') && seconds > 0) {
+        nginx.set('retry-try-timeout', `${seconds}s`, 'proxy-next-upstream')
+      }
       // NU3
       if (failures.includes('non_idempotent')) nginx.set('retry-methods', 'POST, LOCK, PATCH', 'proxy-next-upstream')
     }
@@ -268,5 +275,60 @@ export const LOCATION: NginxFeature = {
     }
     writeUrl(nginx, 'location-from', from, 'proxy-redirect-from')
     writeUrl(nginx, 'location-to', to, 'proxy-redirect-to')
+  },
+}
+
+export const CUSTOM_HEADERS: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'custom-headers': {
+      form: CONFIG_MAP,
+      onFault: 'closed',
+      options: ['response-headers-from'],
+      differs: 'all names of fields are allowed; without the ConfigMap the routes are served without the fields',
+    },
+  },
+  write(nginx) {
+    const reference = nginx.text('custom-headers')
+    if (reference !== undefined) writeConfigMap(nginx, 'response-headers-from', reference, 'custom-headers')
+  },
+}
+
+/** MI: copies of requests, whose answers are dropped. */
+export const MIRROR: NginxFeature = {
+  scope: 'location',
+  annotations: {
+    'mirror-target': {
+      form: {
+        pattern: /^[-\w.~/:,?&=${}%]{1,2040}$/,
+        fault: 'is no URL',
+        help: 'write http:// or https:// with a host, as in "https://mirror.example.com$request_uri"',
+      },
+      onFault: 'default',
+      options: ['mirror-url'],
+      differs: 'variables stand behind the host alone; a slow mirror never holds a client up',
+    },
+    'mirror-host': {
+      form: { pattern: /^[A-Za-z0-9.:-]{1,255}$/, fault: 'is no host', help: 'write a host, or host:port' },
+      onFault: 'default',
+      options: ['mirror-host'],
+    },
+    'mirror-request-body': { form: SWITCH, onFault: 'default', options: ['mirror-body'] },
+  },
+  write(nginx) {
+    const target = nginx.text('mirror-target')
+    if (target === undefined) return
+    writeUrl(nginx, 'mirror-url', target, 'mirror-target')
+    const host = nginx.text('mirror-host')
+    if (host !== undefined) nginx.set('mirror-host', host, 'mirror-host')
+    if (nginx.text('mirror-request-body') === 'off') nginx.set('mirror-body', 'false', 'mirror-request-body')
+  },
+}
+
+export const ACCESS_LOG: NginxFeature = {
+  scope: 'location',
+  annotations: { 'enable-access-log': { form: FLAG, onFault: 'default', options: ['access-log'] } },
+  write(nginx) {
+    if (nginx.flag('enable-access-log') === false) nginx.set('access-log', 'false', 'enable-access-log')
   },
 }

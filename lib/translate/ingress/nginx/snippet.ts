@@ -188,6 +188,8 @@ class SnippetReader {
       case 'gzip':
         if (words.length !== 1 || !/^(?:on|off)$/.test(first)) return FORM
         return this.#say('compress', first === 'on' ? 'gzip' : 'false')
+      case 'access_log':
+        return first === 'off' && words.length === 1 ? this.#say('access-log', 'false') : FORM
       case 'default_type':
         this.#mediaType = words.length === 1 ? first : undefined
         return undefined

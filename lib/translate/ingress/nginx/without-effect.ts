@@ -56,20 +56,3 @@ export const REFUSED: Readonly<Record<string, string>> = {
   'ssl-passthrough': 'TLS ends at the gateway; a Service of type LoadBalancer or NodePort passes connections through',
   'stream-snippet': SNIPPET,
 }
-
-const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
-const BANDWIDTH = 'nothing limits how fast an answer goes'
-const MIRROR = 'write `mirror`'
-
-/** They could be done, and are not; what stands in their place is named. */
-export const MISSING: Readonly<Record<string, string>> = {
-  'affinity-canary-behavior': AFFINITY,
-  'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
-  'custom-headers': 'write `response-headers-set`',
-  'enable-access-log': '`log.access` of the settings turns the log off for all routes',
-  'limit-rate': BANDWIDTH,
-  'limit-rate-after': BANDWIDTH,
-  'mirror-host': MIRROR,
-  'mirror-request-body': MIRROR,
-  'mirror-target': MIRROR,
-}

@@ -152,3 +152,19 @@ t.test('RL1 the difference: clients of one /64 network of IPv6 are counted as on
   t.not(await ask('2001:db8::3'), 200)
   t.equal(await ask('2001:db8:0:1::1'), 200, 'another network')
 })
+
+t.test('limit-rate and limit-rate-after, in KB', async (t) => {
+  const cases: readonly (readonly [nginx: Record<string, string>, rate: string | undefined])[] = [
+    [{ 'limit-rate': '500' }, '512000'],
+    [{ 'limit-rate': '1' }, '4096'],
+    [{ 'limit-rate': '500', 'limit-rate-after': '1024' }, '1048576'],
+    [{ 'limit-rate': '0', 'limit-rate-after': '1024' }, undefined],
+  ]
+  for (const [nginx, rate] of cases) {
+    const { route, diagnostics } = translateOne(nginx)
+    const options = route.filters === undefined ? undefined : JSON.stringify(route.filters)
+    if (rate === undefined) t.equal(options, undefined)
+    else t.match(options, rate, JSON.stringify(nginx))
+    t.same(diagnostics, [])
+  }
+})

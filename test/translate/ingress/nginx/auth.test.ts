@@ -198,3 +198,17 @@ t.test('EA8 passwords and an auth server together', async (t) => {
     t.equal((await askHost(doors, door, 'any', { fields: [ALICE] })).status, 200, door)
   }
 })
+
+t.test('auth-proxy-set-headers adds the fields of a ConfigMap to the question', async (t) => {
+  const { url, asked } = await startAuth(t, (_, response) => response.end())
+  const fields = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {X-Tenant: shop}\n'
+  const doors = await startNginx(t, { more: { nginx: { 'auth-url': url, 'auth-proxy-set-headers': 'more' } } }, fields)
+  for (const door of doors.names) {
+    t.equal((await askHost(doors, door, 'more')).status, 200, door)
+    t.equal(asked.at(-1)?.headers['x-tenant'], 'shop', door)
+  }
+  for (const reference of ['missing', 'other/more']) {
+    const { route } = translateOne({ 'auth-url': url, 'auth-proxy-set-headers': reference })
+    t.equal(route.action.type, 'unavailable', reference)
+  }
+})

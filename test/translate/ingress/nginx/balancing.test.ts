@@ -171,12 +171,67 @@ t.test('AF4 session-cookie-change-on-failure: false stays with an endpoint that 
   }
 })
 
+t.test('AF5 AF6 the path of the cookie is the path of the rule, / if that is a regular expression', async (t) => {
+  const path = async (nginx: Annotations, from: string, to: string) => {
+    const ingress = printIngress({ nginx: { affinity: 'cookie', ...nginx } }).replace(
+      '{path: /, pathType: Prefix',
+      from,
+    )
+    const running = await runGateway(t, ingress + printService())
+    return /; Path=([^;]*);/.exec(cookieOf((await visit(running, `http://web.test${to}`)).response.headers))?.[1]
+  }
+  t.equal(await path({}, '{path: /shop, pathType: Prefix', '/shop/x'), '/shop')
+  t.equal(await path({}, '{path: /shop, pathType: Exact', '/shop'), '/shop')
+  const expression = '{path: "/shop(/|$)(.*)", pathType: ImplementationSpecific'
+  t.equal(await path({ 'use-regex': 'true' }, expression, '/shop/x'), '/')
+  t.equal(await path({ 'use-regex': 'true', 'session-cookie-path': '/shop' }, expression, '/shop/x'), '/shop')
+})
+
 t.test('AF7 session-cookie-conditional-samesite-none: SameSite=None goes to all clients', async (t) => {
   const none = { 'session-cookie-samesite': 'None', 'session-cookie-conditional-samesite-none': 'true' }
   const running = await start(t, { affinity: 'cookie', ...none })
   const fields = 'User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 12_1 like Mac OS X) AppleWebKit/605.1.15\r\n'
   t.match(cookieOf((await visit(running, 'https://web.test/', { fields })).response.headers), /SameSite=None/)
 })
+
+t.test(
+  'CA4 affinity-canary-behavior: clients stay with the Service that they were given, unless it is legacy',
+  async (t) => {
+    const printCanary = (nginx: Annotations) =>
+      printIngress({
+        name: 'next',
+        service: 'next',
+        nginx: { canary: 'true', 'canary-weight': '50', ...nginx },
+      }).replace('host: next.test', 'host: web.test')
+    const services = printService({}, `127.0.0.1:${a.port}`) + printService({}, `127.0.0.1:${b.port}`, 'next')
+    const main = printIngress({ nginx: { affinity: 'cookie', 'session-cookie-name': 'route' } })
+    for (const [behavior, isKept] of [
+      ['', true],
+      ['sticky', true],
+      ['legacy', false],
+    ] as const) {
+      const running = await runGateway(
+        t,
+        main + printCanary(behavior ? { 'affinity-canary-behavior': behavior } : {}) + services,
+      )
+      const seen = new Set<string>()
+      for (let at = 0; at < 12 && seen.size < 2; at++) {
+        const first = await visit(running, 'http://web.test/')
+        seen.add(String(first.answeredBy))
+        const cookies = findAll(first.response.headers, 'set-cookie').map((line) => line.split(';')[0])
+        t.equal(
+          cookies.some((cookie) => cookie?.startsWith('route_SERVICE=')),
+          isKept,
+          behavior,
+        )
+        const later = await askMany(running, 16, `Cookie: ${cookies.join('; ')}\r\n`)
+        if (isKept) t.same(new Set(later), new Set([first.answeredBy]), behavior)
+        else t.equal(new Set(later).size, 2, behavior)
+      }
+      t.equal(seen.size, 2, 'both Services have clients')
+    }
+  },
+)
 
 t.test('HB1 upstream-hash-by: variables say which endpoint', async (t) => {
   for (const [by, parts] of [

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ANNOTATIONS } from '../../../../lib/translate/annotation.ts'
 import { NGINX_FEATURES, NGINX_NAMES } from '../../../../lib/translate/ingress/nginx/features.ts'
-import { IDLE, MISSING, REFUSED } from '../../../../lib/translate/ingress/nginx/without-effect.ts'
+import { IDLE, REFUSED } from '../../../../lib/translate/ingress/nginx/without-effect.ts'
 import { translateOne } from './nginx-ingress.ts'
 
 const PAGE = 'docs/ingress-nginx.md'
@@ -64,9 +64,9 @@ t.test(
   },
 )
 
-t.test('what is idle is not mentioned, what is missing or refused is', async (t) => {
+t.test('what is idle is not mentioned, what is refused is', async (t) => {
   for (const name of Object.keys(IDLE)) t.same(translateOne({ [name]: '1' }).diagnostics, [], name)
-  for (const name of Object.keys({ ...REFUSED, ...MISSING })) {
+  for (const name of Object.keys(REFUSED)) {
     const value = /snippet/.test(name) ? 'deny all;' : 'true'
     const { diagnostics } = translateOne({ [name]: value })
     const codes = diagnostics.map(({ code }) => code)
@@ -85,13 +85,12 @@ function printTable(): string {
     ...(
       [
         ['idle', IDLE],
-        ['missing', MISSING],
         ['refused', REFUSED],
       ] as const
     ).flatMap(([support, names]) => Object.entries(names).map(([name, why]) => [name, '', support, why])),
   ]
   const count = (support: string) => rows.filter((row) => row[2] === support).length
-  const totals = ['exact', 'differs', 'idle', 'refused', 'missing'].map((support) => `${count(support)} ${support}`)
+  const totals = ['exact', 'differs', 'idle', 'refused'].map((support) => `${count(support)} ${support}`)
   return [
     '',
     `${rows.length} annotations: ${totals.join(', ')}.`,

@@ -1,5 +1,7 @@
 /** Sizes, time limits, tries, buffers, hosts, cookies, pages (BS, TO, NU, UV, CE), at all doors where they show. */
 import t from 'tap'
+import { startAuth } from '../../../filters/auth-server.ts'
+import { until } from '../../../helpers/until.ts'
 import { askHost, optionsOf, printService, startNginx, translateNginx, translateOne } from './nginx-ingress.ts'
 
 t.test('BS1 BS3 proxy-body-size: k, m and g are of 1024, 0 is no limit', async (t) => {
@@ -54,6 +56,10 @@ t.test('NU1 NU3 NU4 proxy-next-upstream', async (t) => {
     t.match(route.policy, policy, written)
     t.same(diagnostics, [], written)
   }
+  t.match(translateOne({ 'proxy-next-upstream': 'error timeout', 'proxy-read-timeout': '7' }).route.policy, {
+    'retry.tryTimeout': 7_000,
+    'timeouts.responseHeaders': 7_000,
+  })
   const { route, diagnostics } = translateOne({ 'proxy-next-upstream': 'error http_418' })
   t.equal(route.policy, undefined)
   t.match(diagnostics, [{ severity: 'warning', message: /names no failures/ }])
@@ -171,4 +177,41 @@ t.test('proxy-cookie-domain, proxy-cookie-path, proxy-redirect-from and proxy-re
     t.same(left.field('set-cookie'), ['a=b; Domain=app.internal; Path=/app'], door)
     t.same(left.field('location'), ['http://app.internal/app/x'], door)
   }
+})
+
+t.test('CH1 custom-headers sets the fields of a ConfigMap on answers', async (t) => {
+  const fields = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {X-A: one, X-B: two}\n'
+  const doors = await startNginx(t, { fields: { nginx: { 'custom-headers': 'default/more' } } }, fields)
+  for (const door of doors.names) {
+    const { field } = await askHost(doors, door, 'fields')
+    t.same([...field('x-a'), ...field('x-b')], ['one', 'two'], door)
+  }
+  t.equal(translateOne({ 'custom-headers': 'other/more' }).route.action.type, 'unavailable')
+})
+
+t.test('MI1 MI3 mirror-target, mirror-host and mirror-request-body', async (t) => {
+  const { url, asked } = await startAuth(t, (_, response) => response.end())
+  const { origin } = new URL(url)
+  const doors = await startNginx(t, {
+    copied: { nginx: { 'mirror-target': `${origin}/copy$request_uri`, 'mirror-host': 'copies.test' } },
+    short: { nginx: { 'mirror-target': `${origin}`, 'mirror-request-body': 'off' } },
+    away: { nginx: { 'mirror-target': `${origin}`, 'permanent-redirect': 'https://new.test' } },
+  })
+  for (const door of doors.names) {
+    const before = asked.length
+    t.equal((await askHost(doors, door, 'copied', { target: '/a?b=c' })).status, 200, door)
+    await until(() => asked.length > before)
+    t.equal(asked.at(-1)?.url, '/copy/a?b=c', door)
+    t.equal(asked.at(-1)?.headers.host, 'copies.test', door)
+    t.equal((await askHost(doors, door, 'short', { method: 'POST', body: 'x' })).status, 200, door)
+    await until(() => asked.length > before + 1)
+    t.equal(asked.at(-1)?.headers['transfer-encoding'], undefined, 'without the body')
+    t.equal((await askHost(doors, door, 'away')).status, 301, door)
+    t.equal(asked.length, before + 2, door)
+  }
+})
+
+t.test('enable-access-log keeps requests out of the log', async (t) => {
+  t.ok(optionsOf(translateOne({ 'enable-access-log': 'false' }).route, 'access-log'))
+  t.equal(translateOne({ 'enable-access-log': 'true' }).route.filters, undefined)
 })

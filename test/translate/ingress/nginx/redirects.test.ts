@@ -76,7 +76,13 @@ t.test('AR1 AR2 app-root redirects / alone, whatever the query, and keeps the po
 
 t.test('AR3 the difference: a path of the Ingress must take /, and a warning says so', async (t) => {
   const { diagnostics } = translateNginx({ a: { nginx: { 'app-root': '/app' }, paths: [['/app']] } })
-  t.match(diagnostics, [{ code: 'PORTICO_ROUTE_REDIRECT_INCOMPLETE' }])
+  t.match(diagnostics, [
+    {
+      code: 'PORTICO_ROUTE_REDIRECT_INCOMPLETE',
+      message: /^nginx.ingress.kubernetes.io\/app-root: no path of the Ingress takes \//,
+      position: { line: 3 },
+    },
+  ])
 })
 
 t.test('app-root beside a redirect of all paths does nothing', async (t) => {

@@ -31,7 +31,7 @@ t.test('words, quotes, escapes, comments and blocks', async (t) => {
     ['a b\\;c "\\.d";', ['1:a <b\\;c> <\\.d>']],
     ['a "b\nc" d;\ne;', ['1:a <b\nc> <d>', '3:e']],
     ['a "" \'\';', ['1:a <> <>']],
-    ['add_header X ${host}x;', ['1:add_header <X> <${host}x>']],
+    [`add_header X \${host}x;`, [`1:add_header <X> <\${host}x>`]],
     ['if ($a = "b") { return 403; }', ['1:if <($a> <=> <b> <)> {1:return <403>}']],
     ['if ($a ~ \\.(gif)$){\n  break;\n}\ngzip on;', ['1:if <($a> <~> <\\.(gif)$)> {2:break}', '4:gzip <on>']],
     ['if (\n$a\n) {}', ['1:if <(> <$a> <)> {}']],

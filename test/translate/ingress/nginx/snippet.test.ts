@@ -374,7 +374,7 @@ t.test('SN4 allow and deny', async (t) => {
 t.test('time limits, sizes, buffers and compression', async (t) => {
   const { route, diagnostics } = translateOne(
     snippet(
-      'proxy_connect_timeout 7s; proxy_read_timeout 10m; client_max_body_size 8m; proxy_buffering off; proxy_request_buffering on; gzip on;',
+      'proxy_connect_timeout 7s; proxy_read_timeout 10m; client_max_body_size 8m; proxy_buffering off; proxy_request_buffering on; gzip on; access_log off;',
     ),
   )
   t.same(diagnostics, [])
@@ -388,6 +388,7 @@ t.test('time limits, sizes, buffers and compression', async (t) => {
     requestBuffering: 'all',
   })
   t.match(optionsOf(route, 'compress'), { codings: ['gzip'] })
+  t.ok(optionsOf(route, 'access-log'))
   t.match(translateOne(snippet('client_max_body_size 0;')).route.policy, { bodyLimit: Number.MAX_SAFE_INTEGER })
   const small = await startNginx(t, { small: { nginx: snippet('client_max_body_size 10;') } })
   for (const door of small.names) {
