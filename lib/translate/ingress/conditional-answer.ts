@@ -8,7 +8,6 @@ import { FILTERS } from '../../filters/registry.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { Route, RouteMatch } from '../../model/route.ts'
-import { isClosed } from './backend.ts'
 
 export type ConditionalAnswer = Readonly<{
   /** Of one kind: methods, or one value. Undefined: all requests meet it. */
@@ -74,7 +73,7 @@ export function addPaths(
     const takers = routes.filter(({ match }) => takesPath(match, path))
     const last = takers.findIndex(({ match }) => match.conditions === undefined)
     const own = takers.slice(0, last < 0 ? undefined : last + 1).map((route) => {
-      const answer = isClosed(route) ? undefined : find(route).find((one) => one.path === path)
+      const answer = find(route).find((one) => one.path === path)
       const match = Object.freeze({ ...route.match, type: 'exact' as const, path })
       return {
         route,
@@ -83,7 +82,7 @@ export function addPaths(
       }
     })
     // A route without the answer, which goes before one that has it, is not to be changed.
-    if (!own.some(({ answer }) => answer) || own.some(({ answer, route }) => !answer && !isClosed(route))) continue
+    if (own.some(({ answer }) => answer === undefined)) continue
     const replaced = new Set(own.flatMap(({ route }) => (route.match.type === 'exact' ? [route] : [])))
     all = [...own.map(({ made }) => made), ...all.filter((route) => !replaced.has(route))]
   }

@@ -546,6 +546,21 @@ t.test('SN7 annotations, and options of Portico, go before a snippet', async (t)
   })
 })
 
+t.test('an Ingress that is refused for another error is closed where its snippet answers', async (t) => {
+  const translate = (text: string) => {
+    const { model } = translateText(`apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a, annotations: {nginx.ingress.kubernetes.io/configuration-snippet: "${text}"}}
+spec: {rules: [{host: a.test, http: {paths: [{path: x, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+${printService('web')}`)
+    return findIngressTable(model).hosts.flatMap(({ routes }) => routes.map(({ action }) => action.type))
+  }
+  t.same(translate('if ($http_x = 1) { return 403; }'), ['unavailable'])
+  t.same(translate('deny all;'), ['unavailable'])
+  t.same(translate('gzip on;'), [])
+})
+
 t.test('a default backend for all hosts is closed where a snippet answers under conditions', async (t) => {
   const { model } = translateText(`apiVersion: networking.k8s.io/v1
 kind: Ingress
