@@ -19,8 +19,11 @@ export type FieldPath = readonly (string | number)[]
 /** The origin of a resource; it finds the position of each field. */
 export type Origin = {
   readonly file: string
-  /** Position of the value at `path`, or of its nearest ancestor that exists. */
-  locate(path: FieldPath): SourcePosition
+  /**
+   * Position of the value at `path`, or of its nearest ancestor that exists; with `line`, counted from 1, of that line of a text which
+   * stands line by line (a literal block scalar, YAML 1.2 §8.1.2), and of other texts as without.
+   */
+  locate(path: FieldPath, line?: number): SourcePosition
   /** Position of the key at `path` (for unknown and duplicate fields), or of the value's nearest ancestor. */
   locateKey(path: FieldPath): SourcePosition
   /** True if the value at `path` must not be shown. */

@@ -57,8 +57,8 @@ export function veilOrigin(origin: Origin, isOpen: (path: FieldPath) => boolean)
   return {
     file: origin.file,
     hides: (path) => !isOpen(path) || origin.hides(path),
-    locate: (path) => {
-      const position = origin.locate(path)
+    locate: (path, line) => {
+      const position = origin.locate(path, line)
       if (isOpen(path)) return veilPosition(position, true)
       // A later line of a value may look like a key.
       const key = origin.locateKey(path)

@@ -32,9 +32,11 @@ export class DocumentOrigin implements Origin {
     return this.#lines.file
   }
 
-  locate(path: FieldPath): SourcePosition {
+  locate(path: FieldPath, line?: number): SourcePosition {
     const { mark, found } = this.#marks.find(path)
     const [start, end] = this.#marks.valueSpan(mark)
+    const span = line !== undefined && found ? findBlockLine(this.#lines.text, [start, end], line) : undefined
+    if (span !== undefined) return this.#position(span, path)
     // An empty value is shown at its key, a missing field at the key of its nearest ancestor.
     const key = found && end > start ? undefined : this.#marks.keySpan(mark)
     return this.#position(key ?? [start, end], path)
@@ -65,6 +67,20 @@ export class DocumentOrigin implements Origin {
   #position([start, end]: Span, path: FieldPath): SourcePosition {
     return this.#lines.position(start, end, this.#marks.valueSpan(this.#marks.find(objectPath(path)).mark))
   }
+}
+
+/** The text of a line, counted from 1, of a literal block scalar; undefined: this is none, or has no such line. */
+function findBlockLine(text: string, [start, end]: Span, line: number): Span | undefined {
+  if (text[start] !== '|') return undefined
+  let at = start
+  for (let count = 0; count < line; count++) {
+    at = text.indexOf('\n', at) + 1
+    if (at === 0 || at >= end) return undefined
+  }
+  const next = text.indexOf('\n', at)
+  const lineEnd = next < 0 || next > end ? end : next
+  while (at < lineEnd - 1 && text[at] === ' ') at++
+  return [at, lineEnd]
 }
 
 /** The path of the object that holds a field: the document, or an item of a list of objects. */

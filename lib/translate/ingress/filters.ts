@@ -88,10 +88,12 @@ export function isGuarding({ mentions, lost }: OwnFilters): boolean {
 
 /** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
 export function findGuard(ingress: Ingress): string | undefined {
-  const { closing, options } = readAliases(ingress)
+  const { closing, options, hosts } = readAliases(ingress)
   const alias = [...options].find(([option]) => GUARD_ANNOTATIONS.has(ANNOTATION_DOMAIN + option))?.[1].annotation
   const isGuard = (name: string): boolean => GUARD_ANNOTATIONS.has(name) || findMeantRestriction(name) === 'guard'
-  return closing ?? alias ?? Object.keys(ingress.meta.annotations).find(isGuard)
+  const names = Object.keys(ingress.meta.annotations)
+  const answering = (hosts.answers ?? hosts.hostAnswers) ? names.find((name) => name.endsWith('-snippet')) : undefined
+  return closing ?? alias ?? answering ?? names.find(isGuard)
 }
 
 /**

@@ -1,6 +1,7 @@
 /** One table of the annotations of other Ingress controllers and of clouds: the objects that have them, and what they promise. */
 
 import { findMeantName } from './nginx/features.ts'
+import { refusesNothing } from './nginx/snippet-risk.ts'
 
 /**
  * The promise of an annotation. `guard`: it refuses, checks or limits requests. `detail`: it configures a guard. `effect`: it
@@ -36,71 +37,6 @@ const isNone = (value: string): boolean => /^none$/i.test(value)
 /** True for a list of ranges that admits every client. */
 const admitsEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0') && !value.includes('!')
 const verifiesNobody = (value: string): boolean => !/verify/i.test(value)
-
-/** Directives of nginx that refuse nothing; a snippet made of these is harmless. */
-const HARMLESS_DIRECTIVES: ReadonlySet<string> = new Set([
-  'access_log',
-  'add_header',
-  'charset',
-  'chunked_transfer_encoding',
-  'client_body_buffer_size',
-  'client_body_timeout',
-  'error_log',
-  'etag',
-  'expires',
-  'grpc_read_timeout',
-  'grpc_send_timeout',
-  'grpc_set_header',
-  'gunzip',
-  'gzip',
-  'gzip_comp_level',
-  'gzip_min_length',
-  'gzip_types',
-  'keepalive_timeout',
-  'more_clear_headers',
-  'more_clear_input_headers',
-  'more_set_headers',
-  'more_set_input_headers',
-  'proxy_buffer_size',
-  'proxy_buffering',
-  'proxy_buffers',
-  'proxy_busy_buffers_size',
-  'proxy_connect_timeout',
-  'proxy_cookie_domain',
-  'proxy_cookie_flags',
-  'proxy_cookie_path',
-  'proxy_hide_header',
-  'proxy_http_version',
-  'proxy_ignore_client_abort',
-  'proxy_max_temp_file_size',
-  'proxy_next_upstream',
-  'proxy_pass_header',
-  'proxy_read_timeout',
-  'proxy_redirect',
-  'proxy_request_buffering',
-  'proxy_send_timeout',
-  'proxy_set_header',
-  'proxy_socket_keepalive',
-  'proxy_ssl_name',
-  'proxy_ssl_server_name',
-  'send_timeout',
-  'sub_filter',
-  'sub_filter_once',
-  'sub_filter_types',
-  'tcp_nodelay',
-])
-
-/**
- * True for a snippet that refuses nothing. Quotes and comments begin at the start of a word, as in nginx; a quote may hold signs
- * that would end a statement. A snippet with escapes or blocks is not examined and counts as a guard.
- */
-const refusesNothing = (snippet: string): boolean =>
-  !/[\\{}]/.test(snippet) &&
-  snippet
-    .replace(/(?<![^\s;])(?:#.*|"[^"]*"|'[^']*')/g, (part) => (part.startsWith('#') ? '' : 'quoted'))
-    .split(';')
-    .map((statement) => statement.trim())
-    .every((statement) => statement === '' || HARMLESS_DIRECTIVES.has(statement.split(/\s/, 1)[0] as string))
 
 /** The guards of ingress-nginx, many of which other controllers took over. */
 const USUAL_GUARDS: Family['guards'] = {

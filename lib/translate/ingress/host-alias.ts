@@ -1,11 +1,10 @@
 /** Hosts that no rule has, and that lead to the routes of one that a rule has, or redirect there (SA, WW of docs/ingress-nginx.md). */
 import { freezeDeep } from '../../base/freeze.ts'
-import { findFilter } from '../../filters/registry.ts'
-import { readFilter } from '../../filters/spec.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { Route, VirtualHost } from '../../model/route.ts'
 import { isClosed } from './backend.ts'
 import type { HostOptions } from './host-option.ts'
+import { makeFilter } from './made-filter.ts'
 
 const WWW = 'www.'
 
@@ -37,17 +36,7 @@ export function createHost(
 function createRedirect({ routes, owner, rule }: VirtualHost, from: string, to: string): readonly Route[] {
   const open = routes.find((route) => !isClosed(route)) ?? routes[0]
   if (open === undefined) return []
-  const texts: Readonly<Record<string, string>> = { 'redirect-host': to, 'redirect-code': '308' }
-  const none = () => undefined
-  const options = readFilter(findFilter('redirect'), {
-    text: (option) => texts[option],
-    content: none,
-    entries: none,
-    upstream: none,
-    server: none,
-    secret: none,
-    refuse: none,
-  })!
+  const redirect = makeFilter('redirect', { 'redirect-host': to, 'redirect-code': '308' })!
   const route: Route = {
     owner,
     rule,
@@ -57,7 +46,7 @@ function createRedirect({ routes, owner, rule }: VirtualHost, from: string, to: 
     pathType: 'Prefix',
     path: '/',
     action: open.action,
-    filters: [{ name: 'redirect', options }],
+    filters: [redirect],
   }
   return freezeDeep([route])
 }

@@ -25,8 +25,9 @@ import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { listAsking } from './asked-server.ts'
-import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import { createReference, isClosed, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { addCanary, type CanaryTerms } from './canary.ts'
+import { addAnswers, addPaths, type ConditionalAnswer } from './conditional-answer.ts'
 import { reportFallThrough } from './fall-through.ts'
 import { reportFilterFits } from './filter-fit.ts'
 import { mergeLayers } from './filter-layers.ts'
@@ -88,6 +89,9 @@ type HostClaims = Readonly<{
   options: HostOptions
   /** Its routes stand beside those of another Ingress. */
   canary: CanaryTerms | undefined
+  /** Answers to requests of its own routes; and of all routes of the host, for which the oldest Ingress that has some decides. */
+  answers: readonly ConditionalAnswer[]
+  hostAnswers: readonly ConditionalAnswer[]
   /** The first rule of that host. */
   rule: number
   ingress: Ingress
@@ -357,7 +361,7 @@ export function claimRoutes(
   const backends = new RouteBackends(ingress, references, resolutions, guards[0], policies, defaults, diagnostics)
   const owner = createRef(ingress)
   const options = readHostOptions(mergeLayers([readMentions(ingress), policies.whole.mentions]))
-  const { canary } = readAliases(ingress).hosts
+  const { canary, answers = NO_ANSWERS, hostAnswers = NO_ANSWERS } = readAliases(ingress).hosts
   const drafts = new Map<string, { routes: Route[]; rule: number; hasPatterns: boolean }>()
   for (const rule of ingress.rules) {
     let draft = drafts.get(rule.host)
@@ -379,7 +383,7 @@ export function claimRoutes(
     const find = (host: string): RouteBackend => backends.find(defaultBackend, host, undefined)
     const backend = find('')
     if (backend.problem) reportBackend(backend.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
-    rest = claimRest(ingress, owner, backend, diagnostics)
+    rest = claimRest(ingress, owner, backend, answers.length + hostAnswers.length > 0, diagnostics)
     for (const [host, { routes }] of drafts) routes.push(claimDefault(owner, host, find(host)))
   }
   const empty = findEmpty(backends.resolutions)
@@ -393,6 +397,8 @@ export function claimRoutes(
       hasPatterns: hasPatterns && canary === undefined,
       options,
       canary,
+      answers,
+      hostAnswers,
       rule,
       ingress,
       owner,
@@ -404,6 +410,7 @@ export function claimRoutes(
 }
 
 const NO_TARGETS: EmptyTargets = new Map()
+const NO_ANSWERS: readonly ConditionalAnswer[] = []
 
 function findEmpty(resolutions: readonly Resolution[]): EmptyTargets {
   const empty = resolutions.flatMap(({ action, target }) => (target?.isEmpty ? [[action, target] as const] : []))
@@ -446,7 +453,8 @@ function settle(
   const matched = patterns === undefined ? closed : closed.map(makeExpression)
   if (patterns !== undefined) reportPatterns(patterns, claims, diagnostics)
   const { routes: settled, shadowed } = settleRoutes(matched, findIngressAmong(claims), diagnostics)
-  const divided = claims.length === all.length ? settled : joinCanaries(settled, all, diagnostics)
+  const answered = answerRoutes(settled, host, claims)
+  const divided = claims.length === all.length ? answered : joinCanaries(answered, all, diagnostics)
   const { routes, filters: left } = divideFilters(divided, filters)
   const { owner, rule } = first
   const virtualHost = Object.freeze({
@@ -529,6 +537,20 @@ function reportPatterns(
       },
     )
   }
+}
+
+/** The routes with those of the answers under conditions beside them, in order of rank; answers of the host are given first. */
+function answerRoutes(settled: readonly Route[], host: string, claims: readonly HostClaims[]): readonly Route[] {
+  const ofHost = claims.find(({ hostAnswers }) => hostAnswers.length > 0)?.hostAnswers ?? NO_ANSWERS
+  const owners = new Map(claims.flatMap(({ owner, answers }) => (answers.length > 0 ? [[owner, answers]] : [])))
+  if (ofHost.length === 0 && owners.size === 0) return settled
+  const find = ({ owner }: Route): readonly ConditionalAnswer[] =>
+    [...ofHost, ...(owners.get(owner) ?? [])].filter(({ hosts }) => hosts?.includes(host) !== false)
+  const routes = addPaths(settled, find).flatMap((route) => {
+    const answers = find(route).filter(({ path }) => path === undefined)
+    return answers.length === 0 || isClosed(route) ? [route] : addAnswers(route, answers)
+  })
+  return routes.sort(compareRank)
 }
 
 /** The routes with those of the canaries beside them, in order of rank. */

@@ -54,16 +54,18 @@ export function claimDefault(owner: ResourceRef, host: string, backend: RouteBac
 
 /**
  * The route of an Ingress's default backend for requests that no rule of any Ingress takes. They have one place to go to, so with
- * conditions it takes none of them; where it guards, it is closed for all of them.
+ * conditions it takes none of them; where it guards, or answers under conditions (`hasAnswers`), it is closed for all of them.
  */
 export function claimRest(
   ingress: Ingress,
   owner: ResourceRef,
   backend: RouteBackend,
+  hasAnswers: boolean,
   diagnostics: DiagnosticList,
 ): Route | undefined {
-  const { conditions, guards } = backend.terms
-  if (conditions === undefined) return claimDefault(owner, '', backend)
+  const { conditions } = backend.terms
+  const guards = backend.terms.guards || hasAnswers
+  if (conditions === undefined && !hasAnswers) return claimDefault(owner, '', backend)
   if (ingress.rules.length === 0) {
     diagnostics.add('PORTICO_ROUTE_DEFAULT_CONDITIONS', 'a default backend for all hosts cannot have conditions', {
       position: ingress.origin.locate(['spec', 'defaultBackend']),

@@ -28,6 +28,8 @@ type Flaw = Readonly<{
   help: string
   outcome: FaultOutcome | 'part'
   isSecret: boolean
+  /** Of the value, counted from 1; undefined: all of it. */
+  line: number | undefined
 }>
 
 /** An annotation that has no effect, since the Ingress has the filter, or the option, of Portico's own. */
@@ -75,9 +77,10 @@ export function readAliases(ingress: Ingress): Aliases {
 export function checkAliases(ingress: Ingress, diagnostics: DiagnosticList): void {
   const { flaws, overridden } = readAliases(ingress)
   const resource = printResource(ingress)
-  const locate = (annotation: string) => ingress.origin.locate(['metadata', 'annotations', annotation])
-  for (const { annotation, message, help, outcome, isSecret } of flaws) {
-    const position = locate(annotation)
+  const locate = (annotation: string, line?: number) =>
+    ingress.origin.locate(['metadata', 'annotations', annotation], line)
+  for (const { annotation, message, help, outcome, isSecret, line } of flaws) {
+    const position = locate(annotation, line)
     const isClosed = outcome === 'closed' || outcome === 'refused'
     diagnostics.add('PORTICO_ANN_VALUE', `${annotation}: ${message}`, {
       severity: isClosed ? 'error' : 'warning',
@@ -108,6 +111,7 @@ const FILTERS_BY_OPTION = new Map(
 
 class AliasReader implements NginxReader {
   readonly namespace: string
+  readonly ruleHosts: readonly string[]
   readonly paths: readonly string[]
   readonly hosts: HostWishes = {}
   readonly #annotations: Readonly<Record<string, string>>
@@ -115,9 +119,11 @@ class AliasReader implements NginxReader {
   readonly #overridden = new Map<string, string>()
   readonly #flaws: Flaw[] = []
   readonly #values = new Map<string, string>()
+  readonly #left = new Set<string>()
 
   constructor({ meta, rules }: Ingress) {
     this.namespace = meta.namespace
+    this.ruleHosts = rules.map(({ host }) => host)
     this.paths = rules.flatMap(({ paths = [] }) => paths.map(({ path }) => path))
     this.#annotations = meta.annotations
   }
@@ -138,6 +144,7 @@ class AliasReader implements NginxReader {
       features.add(feature)
     }
     for (const feature of NGINX_FEATURES) if (features.has(feature)) feature.write(this)
+    for (const annotation of this.#left) handled.delete(annotation)
     const closing = this.#flaws.find(({ outcome }) => outcome === 'closed' || outcome === 'refused')?.annotation
     return Object.freeze({
       isEmpty: this.#options.size === 0 && closing === undefined,
@@ -187,17 +194,36 @@ class AliasReader implements NginxReader {
     else this.#overridden.set(annotation, by)
   }
 
-  warn(name: string, message: string, help: string): void {
-    this.#add(name, message, help, 'part')
+  append(option: string, line: string, name: string): void {
+    const alias = this.#options.get(option)
+    if (alias === undefined) this.set(option, line, name)
+    else this.#options.set(option, { ...alias, value: `${alias.value}\n${line}` })
+  }
+
+  has(option: string): boolean {
+    return this.#options.has(option)
+  }
+
+  warn(name: string, message: string, help: string, line?: number): void {
+    this.#add(name, message, help, 'part', line)
+  }
+
+  leave(name: string): void {
+    this.#left.add(NGINX_DOMAIN + name)
   }
 
   close(name: string, message: string, help: string): void {
     this.#add(name, message, help, 'closed')
   }
 
-  #add(name: string, message: string, help: string, outcome: Flaw['outcome']): void {
+  #add(name: string, message: string, help: string, outcome: Flaw['outcome'], line?: number): void {
     const isSecret = findFeature(name)?.annotations[name]?.form.isSecret === true
-    this.#flaws.push({ annotation: NGINX_DOMAIN + name, message, help, outcome, isSecret })
+    const annotation = NGINX_DOMAIN + name
+    // Values are read without the blank lines before them.
+    const [blanks = ''] = /^\s*/.exec(this.#annotations[annotation] ?? '') ?? []
+    const at = line === undefined ? undefined : line + blanks.split('\n').length - 1
+    const said = at === undefined ? message : `line ${at}: ${message}`
+    this.#flaws.push({ annotation, message: said, help, outcome, isSecret, line: at })
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { CanaryTerms } from '../canary.ts'
+import type { ConditionalAnswer } from '../conditional-answer.ts'
 
 /**
  * What an annotation of ingress-nginx comes to: which values it has, and the options of Portico's own that say the same. G1 to G9 and
@@ -46,10 +47,14 @@ export type NginxFeature = Readonly<{
   write: (nginx: NginxReader) => void
 }>
 
-/** What an Ingress has to say beside options: it concerns other Ingresses on its hosts. */
+/** What an Ingress has to say beside options. */
 export type HostWishes = {
   /** It is a canary of another Ingress. */
   canary?: CanaryTerms
+  /** Answers to requests of its own paths. */
+  answers?: readonly ConditionalAnswer[]
+  /** Answers to requests of all paths of its hosts. */
+  hostAnswers?: readonly ConditionalAnswer[]
   /** The cookie that keeps clients with endpoints, and so with the Service that they were given beside a canary. */
   sessionCookie?: string
 }
@@ -57,6 +62,8 @@ export type HostWishes = {
 /** The annotations of one Ingress, without those that are empty or of a wrong form; and the options that they come to. */
 export type NginxReader = {
   readonly namespace: string
+  /** The hosts of the rules of the Ingress; `''` is every host. */
+  readonly ruleHosts: readonly string[]
   /** The paths of the Ingress, as written. */
   readonly paths: readonly string[]
   /** True for an annotation with any value, empty or of a wrong form too. */
@@ -67,8 +74,14 @@ export type NginxReader = {
   number(name: string): number | undefined
   /** Says `option` in the place of the annotation `name`. */
   set(option: string, value: string, name: string): void
-  /** Says that a part of what is written has no effect. */
-  warn(name: string, message: string, help: string): void
+  /** Says a further line of `option` in the place of the annotation `name`. */
+  append(option: string, line: string, name: string): void
+  /** True if `option` is said in the place of an annotation. */
+  has(option: string): boolean
+  /** Says that a part of what is written has no effect; `line`, counted from 1, is the one of the text that says it. */
+  warn(name: string, message: string, help: string, line?: number): void
+  /** Leaves the annotation to those that say what is not done here, and close routes for it where it guards. */
+  leave(name: string): void
   /** Closes the routes of the Ingress, since what is written cannot be done. */
   close(name: string, message: string, help: string): void
   readonly hosts: HostWishes

@@ -22,6 +22,7 @@ import {
   UPSTREAM_HOST,
 } from './proxying.ts'
 import { HTTPS, REDIRECTS, REWRITE } from './redirects.ts'
+import { CONFIGURATION_SNIPPET, SERVER_SNIPPET } from './snippet.ts'
 import { IDLE, REFUSED } from './without-effect.ts'
 
 /** In the order in which they are read, and in which docs/ingress-nginx.md lists them. */
@@ -54,6 +55,9 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   BALANCING,
   BACKEND_PROTOCOL,
   ENDPOINT_TLS,
+  // Last: annotations go before them.
+  CONFIGURATION_SNIPPET,
+  SERVER_SNIPPET,
 ]
 
 /** By the names of annotations without the domain. */

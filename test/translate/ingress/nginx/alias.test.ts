@@ -89,11 +89,11 @@ t.test('G3 (c) where ingress-nginx refuses the Ingress its routes are closed', a
 
 t.test('G4 snippets are never executed, and one that may guard closes the routes', async (t) => {
   for (const name of ['auth-snippet', 'configuration-snippet', 'server-snippet', 'modsecurity-snippet']) {
-    const { route, diagnostics } = translateOne({ [name]: 'deny all;' })
+    const { route, diagnostics } = translateOne({ [name]: 'auth_request /auth;' })
     t.match(route.action, { type: 'unavailable', code: 'PORTICO_GW_GUARD_UNSUPPORTED' }, name)
-    t.match(diagnostics, [{ code: 'PORTICO_ANN_GUARD_UNSUPPORTED', severity: 'error' }])
+    t.match(diagnostics[0], { code: 'PORTICO_ANN_GUARD_UNSUPPORTED', severity: 'error' })
   }
-  const { route, diagnostics } = translateOne({ 'configuration-snippet': 'add_header X-A b;' })
+  const { route, diagnostics } = translateOne({ 'auth-snippet': 'proxy_set_header X-A b;' })
   t.equal(route.action.type, 'forward')
   t.match(diagnostics, [{ code: 'PORTICO_ANN_UNSUPPORTED', severity: 'warning' }])
 })
