@@ -1,6 +1,8 @@
 /** What the annotations of ingress-nginx are as annotations of Portico's own, and on which objects they stand then. */
 import { DiagnosticList } from '../../base/diagnostics.ts'
 import { printName } from '../../base/resource-name.ts'
+import { FILTERS } from '../../filters/registry.ts'
+import type { FilterSpec } from '../../filters/spec.ts'
 import { type Ingress, type PolicyTarget, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
@@ -11,11 +13,17 @@ import { pickIngresses } from '../ingress/ingress-class.ts'
 import { isCanary, readAliases } from '../ingress/nginx/alias.ts'
 import { NGINX_DOMAIN, type NginxFeature } from '../ingress/nginx/feature.ts'
 import { findFeature, isIdle } from '../ingress/nginx/features.ts'
+import { CONFIGURATION_SNIPPET, SERVER_SNIPPET } from '../ingress/nginx/snippet.ts'
 import { REFUSED } from '../ingress/nginx/without-effect.ts'
 import { listBackends } from '../service/ingress-option.ts'
 import { pickSettings } from '../settings.ts'
 
 type Entry = readonly [name: string, value: string]
+
+const SNIPPETS = [
+  { name: 'configuration-snippet', feature: CONFIGURATION_SNIPPET, answers: 'answers' },
+  { name: 'server-snippet', feature: SERVER_SNIPPET, answers: 'hostAnswers' },
+] as const
 
 /** The changes of one object. */
 export type ObjectChange = Readonly<{
@@ -86,6 +94,17 @@ function findStaying(
     if (outcome === 'default' || /\bas in ingress-nginx\b/.test(`${message} ${help}`)) continue
     staying.set(featureOf(annotation), message)
   }
+  for (const { annotation, feature } of listPartial(ingress)) {
+    staying.set(feature, 'not all that it says is an option of its own')
+    const filters = new Set(
+      [...options].flatMap(([option, one]) => (one.annotation === annotation ? findFilterOf(option) : [])),
+    )
+    // A filter counts as a whole: of one that is written for itself the snippet would have no part.
+    for (const [option, one] of options) {
+      if (findFilterOf(option).some((filter) => filters.has(filter)))
+        staying.set(featureOf(one.annotation), `${annotation} stays`)
+    }
+  }
   for (const [option, { annotation }] of options) {
     const feature = featureOf(annotation)
     if (option === 'affinity-type' && hasCanaries && hosts.sessionCookie !== undefined) {
@@ -97,6 +116,20 @@ function findStaying(
     }
   }
   return staying
+}
+
+/** The snippets that are done in part, or answer under conditions, which no option says. */
+function listPartial(ingress: Ingress): readonly Readonly<{ annotation: string; feature: NginxFeature }>[] {
+  const { handled, hosts } = readAliases(ingress)
+  return SNIPPETS.flatMap(({ name, feature, answers }) => {
+    const annotation = NGINX_DOMAIN + name
+    const isWritten = ingress.meta.annotations[annotation] !== undefined
+    return isWritten && (!handled.has(annotation) || hosts[answers] !== undefined) ? [{ annotation, feature }] : []
+  })
+}
+
+function findFilterOf(option: string): readonly FilterSpec[] {
+  return FILTERS.filter(({ annotations }) => Object.hasOwn(annotations, option))
 }
 
 /** Undefined: the annotation goes. */

@@ -60,7 +60,7 @@ t.test('a guard that is not done closes the routes, and its details are refused 
 })
 
 t.test('a snippet that refuses nothing is refused, and closes nothing', async (t) => {
-  const { 'configuration-snippet': one } = await judgeOne({ 'configuration-snippet': 'gzip on;' })
+  const { 'configuration-snippet': one } = await judgeOne({ 'configuration-snippet': 'proxy_buffer_size 8k;' })
   t.match(one, { support: 'refused', isClosing: false })
 })
 
