@@ -71,6 +71,10 @@ class Pacer extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#send(chunk, done)
+  }
+
+  #send(chunk: Buffer, done: TransformCallback): void {
     this.#count()
     const bytes = Math.min(Math.floor(this.#credit), chunk.length)
     this.#credit -= bytes
@@ -80,7 +84,7 @@ class Pacer extends Transform {
       return
     }
     const rest = chunk.subarray(bytes)
-    this.#timer = setTimeout(() => this._transform(rest, 'binary', done), PACE)
+    this.#timer = setTimeout(() => this.#send(rest, done), PACE)
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
