@@ -39,5 +39,8 @@ t.test('a file fails that ends early, runs nothing or ends with an error, whatev
   t.match(judge('', 'Error: no such module', 1), { failed: 1, failures: [/^ended with 1/, /no such module/] })
   t.match(judge('', '', 0), { failed: 1, failures: [/^ended with 0/] })
   t.match(judge('1..0\n# { total: 0, pass: 0 }\n', '', 0), { failed: 1, failures: [/^ended with 0/] })
+  for (const late of ['ok 3 - late\n', 'not ok 3 - late\n', 'Error: cannot create subtest after parent test ends\n']) {
+    t.match(judge(PASSING + late, '', 0), { failed: 1, failures: [/^ended with 0/] }, late)
+  }
   t.match(judge(PASSING, '', 7), { passed: 1, failed: 1, failures: [/^ended with 7/] })
 })

@@ -12,14 +12,17 @@ export type Outcome = Readonly<{
 const SUBTEST = /^( *)# Subtest: (.*)$/
 const POINT = /^( *)(ok|not ok) \d+(?: - (.*?))?(?: # (?:time=\S+|((?:SKIP|TODO).*)))?$/
 const SUMMARY = /^# \{ total: \d+, pass: (\d+)(?:, fail: (\d+))?/m
+/** What a test prints that begins after the end of the root test, and that is not counted. */
+const LATE = /^(?:(?:not )?ok \d|Error: cannot create)/m
 
 /**
  * Reads TAP as `tap` prints it: a subtest is indented by four columns, and the line that sums it up comes after. Undefined
- * where the summary at the end is missing.
+ * where the summary at the end is missing, or is not the end.
  */
 export function readTap(output: string): Outcome | undefined {
-  const [, passed, failed = '0'] = SUMMARY.exec(output) ?? []
-  if (passed === undefined) return undefined
+  const summary = SUMMARY.exec(output)
+  if (summary === null || LATE.test(output.slice(summary.index))) return undefined
+  const [, passed, failed = '0'] = summary
   const skips: string[] = []
   const failures: string[] = []
   /** Names of the subtests that have begun, from the outside in. */
