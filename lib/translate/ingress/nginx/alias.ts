@@ -204,6 +204,10 @@ class AliasReader implements NginxReader {
     return this.#options.has(option)
   }
 
+  hasOwn(option: string): boolean {
+    return this.#annotations[ANNOTATION_DOMAIN + option] !== undefined
+  }
+
   warn(name: string, message: string, help: string, line?: number): void {
     this.#add(name, message, help, 'part', line)
   }

@@ -78,6 +78,8 @@ export type NginxReader = {
   append(option: string, line: string, name: string): void
   /** True if `option` is said in the place of an annotation. */
   has(option: string): boolean
+  /** True if Portico's own annotation on the Ingress says `option`. */
+  hasOwn(option: string): boolean
   /** Says that a part of what is written has no effect; `line`, counted from 1, is the one of the text that says it. */
   warn(name: string, message: string, help: string, line?: number): void
   /** Leaves the annotation to those that say what is not done here, and close routes for it where it guards. */

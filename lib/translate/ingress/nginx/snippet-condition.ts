@@ -1,4 +1,5 @@
 /** Conditions of `if` in snippets, as far as conditions of routes say the same. */
+import { METHODS } from 'node:http'
 import { findPatternFault, Pattern } from '../../../base/pattern.ts'
 import type { RouteConditions, ValueCondition } from '../../../model/conditions.ts'
 import { findUnseen } from '../../../routing/predicates.ts'
@@ -20,7 +21,7 @@ const VISIBLE = /^[\x20-\x7e]{0,1000}$/
 /** A value that is neither empty nor 0 (ngx_http_script_if). */
 const TRUE = '[^0].*|0.+'
 const PLAIN = ['=http', '!=https', '!~https', '!~^https$']
-const METHODS = /^\^?(?:\((?:\?:)?([A-Z|]+)\)|([A-Z]+(?:\|[A-Z]+)*))\$?$/
+const WRITTEN_METHODS = /^\^?(?:\((?:\?:)?([A-Z|]+)\)|([A-Z]+(?:\|[A-Z]+)*))\$?$/
 
 /** Undefined: no condition of a route says the same. */
 export function readCondition(words: readonly string[]): SnippetCondition | undefined {
@@ -31,6 +32,8 @@ export function readCondition(words: readonly string[]): SnippetCondition | unde
   const isNegated = operator?.startsWith('!') === true
   // The value of a comparison may have variables, and an expression ends with "$".
   if ((operator === '=' || operator === '!=') && value.includes('$')) return undefined
+  // nginx compares parameters as they are sent, percent-encoded.
+  if (variable.startsWith('arg_') && value.includes('%')) return undefined
   if (variable === 'host') {
     const holds = compareHost(comparison)
     return holds && { type: 'host', holds: (host) => holds(host) !== isNegated }
@@ -83,14 +86,18 @@ function isPlain({ variable, operator, value }: Comparison): boolean {
   return /^(?:http_x_forwarded_proto|pass_access_scheme|scheme)$/.test(variable) && PLAIN.includes(said)
 }
 
-/** `=` and `~` of methods that are written out. */
+/** `=` and `~` of methods that are written out. An expression finds `PATCH` in `PROPPATCH` too, unless it has both anchors. */
 function readMethods({ operator, value }: Comparison): RouteConditions | undefined {
   if (operator === undefined) return undefined
   const isExpression = operator.includes('~')
-  const [, grouped, plain] = METHODS.exec(operator.endsWith('*') ? value.toUpperCase() : value) ?? []
-  const methods = (grouped ?? plain)?.split('|') ?? []
-  if (methods.length === 0 || methods.includes('') || (!isExpression && !/^[A-Z]+$/.test(value))) return undefined
-  return Object.freeze({ methods: Object.freeze([...new Set(methods)].sort()) })
+  const [, grouped, plain] = WRITTEN_METHODS.exec(operator.endsWith('*') ? value.toUpperCase() : value) ?? []
+  const written = (grouped ?? plain)?.split('|') ?? []
+  const pattern = isExpression ? printPattern(operator, value) : value
+  if (written.length === 0 || written.includes('') || pattern === undefined) return undefined
+  if (!isExpression) return /^[A-Z]+$/.test(value) ? Object.freeze({ methods: Object.freeze(written) }) : undefined
+  const expression = new Pattern(pattern)
+  const methods = [...new Set([...METHODS, ...written])].filter((method) => expression.describes(method))
+  return Object.freeze({ methods: Object.freeze(methods.sort()) })
 }
 
 function compareHost({ operator, value }: Comparison): ((host: string) => boolean) | undefined {

@@ -2,7 +2,10 @@
 import { findConditionVariable } from './snippet-condition.ts'
 import { type Directive, parseSnippet } from './snippet-text.ts'
 
-/** Directives that refuse nothing. All that are not named here, known to nginx or not, count as guards. */
+/**
+ * Directives that refuse nothing. All that are not named here, known to nginx or not, count as guards: one that removes fields of
+ * requests too, since endpoints may believe what clients write there.
+ */
 const HARMLESS: ReadonlySet<string> = new Set([
   'absolute_redirect',
   'access_log',
@@ -43,7 +46,6 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'large_client_header_buffers',
   'log_not_found',
   'more_clear_headers',
-  'more_clear_input_headers',
   'more_set_headers',
   'more_set_input_headers',
   'port_in_redirect',
@@ -73,7 +75,6 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'proxy_next_upstream_tries',
   'proxy_no_cache',
   'proxy_pass_header',
-  'proxy_pass_request_headers',
   'proxy_read_timeout',
   'proxy_redirect',
   'proxy_request_buffering',

@@ -3,7 +3,7 @@
  * executed; what is not read here is told by its line.
  */
 import { normalizeRulePath } from '../../../base/path.ts'
-import { findNameFault, parseFields } from '../../../filters/field-lines.ts'
+import { findNameFault, isClientField, parseFields } from '../../../filters/field-lines.ts'
 import { findEquivalent, findTemplateFault } from '../../../filters/field-template.ts'
 import type { FilterConfig } from '../../../model/filter.ts'
 import { type ConditionalAnswer, MOST_ANSWER_CONDITIONS } from '../conditional-answer.ts'
@@ -87,6 +87,7 @@ const IDLE: Readonly<Record<string, RegExp>> = {
   break: /^$/,
   proxy_http_version: /^1\.1$/,
   proxy_pass_header: /^/,
+  proxy_pass_request_headers: /^on$/,
   rewrite_log: /^/,
 }
 
@@ -210,9 +211,11 @@ class SnippetReader {
   /** `Name: value` in each word; without a value the field is removed. */
   #takeLines(side: 'request' | 'response', words: readonly string[]): Refusal {
     if (words.length === 0 || words.some((word) => word.startsWith('-'))) return FORM
-    const fields = words.map((word) => /^([^:\s]+)\s*(?::\s*(.*?))?\s*$/.exec(word))
+    const fields = words.map((word) => word.trim().match(/^([^:\s]+) *(?::(.*))?$/))
     if (fields.includes(null)) return FORM
-    const whys = (fields as RegExpExecArray[]).map(([, name = '', value = '']) => this.#changeField(side, name, value))
+    const whys = (fields as RegExpExecArray[]).map(([, name = '', value = '']) =>
+      this.#changeField(side, name, value.trim()),
+    )
     return whys.find((why) => why !== undefined)
   }
 
@@ -231,12 +234,21 @@ class SnippetReader {
   }
 
   #takeField(option: string, name: string, value: string): Refusal {
-    const translated = translate(value)
-    if (translated === undefined) return VARIABLE
     if (findNameFault(name) !== undefined) return 'the field is not one that can be changed'
-    if (typeof parseFields(`${name}: ${translated}`, findTemplateFault) === 'string') return 'no field has such a value'
-    this.#nginx.append(option, `${name}: ${translated}`, this.#name)
-    return undefined
+    const translated = translate(value)
+    const why =
+      translated === undefined
+        ? VARIABLE
+        : typeof parseFields(`${name}: ${translated}`, findTemplateFault) === 'string'
+          ? 'no field has such a value'
+          : undefined
+    if (why === undefined) this.#nginx.append(option, `${name}: ${translated}`, this.#name)
+    // Endpoints believe what the field says: what the client has written there does not reach them, as in nginx.
+    else if (option === 'request-headers-set' && !isClientField(name)) {
+      this.#nginx.append('request-headers-remove', name, this.#name)
+      return `${why}; requests go on without the field`
+    }
+    return why
   }
 
   /** nginx has `*` for the rest of a name. */
@@ -319,7 +331,9 @@ class SnippetReader {
           'name it there; without it all its requests count as plain HTTP, and are redirected again and again',
         )
       }
-      return this.#nginx.has('https-redirect') ? undefined : this.#say('https-redirect', 'true')
+      // The annotation ssl-redirect: "false" does not keep nginx from it.
+      this.#nginx.set('https-redirect', 'true', this.#name)
+      return undefined
     }
     const filter = makeAnswer(texts)
     if (filter === undefined) return 'what it answers is not read'
@@ -356,8 +370,9 @@ class SnippetReader {
   /** Further names of a host have its routes, and no answers of their own. */
   #takeHosts(holds: (host: string) => boolean, filter: FilterConfig): Refusal {
     const { ruleHosts } = this.#nginx
-    if (ruleHosts.some((host) => host === '' || host.startsWith('*')) || this.#nginx.isWritten('server-alias')) {
-      return 'a host is compared only where all hosts of the Ingress are written out, without server-alias'
+    const hasAliases = this.#nginx.isWritten('server-alias') || this.#nginx.hasOwn('host-aliases')
+    if (hasAliases || ruleHosts.some((host) => host === '' || host.startsWith('*'))) {
+      return 'a host is compared only where all hosts of the Ingress are written out, without further names'
     }
     const hosts = Object.freeze(ruleHosts.filter(holds))
     this.#answers.push(Object.freeze({ condition: undefined, isNegated: false, hosts, filter }))
@@ -386,8 +401,9 @@ class SnippetReader {
       ...(isClosed && allowed.length === 0 && { 'deny-source-range': EVERYBODY }),
     }
     const isUsable = isOrdered && (Object.keys(lists).length === 0 || makeFilter('source-range', lists) !== undefined)
+    const isDenied = this.#nginx.has('deny-source-range') || this.#nginx.hasOwn('deny-source-range')
     if (!isUsable) this.#refuse(first, 'these addresses are not read in this order')
-    else if (this.#nginx.has('deny-source-range') && 'deny-source-range' in lists) this.#refuse(first, SAID)
+    else if ('deny-source-range' in lists && isDenied) this.#refuse(first, SAID)
     // In nginx too a list of an annotation goes before that of the snippet.
     else if (this.#sayAll(lists) !== undefined) this.#note(first.line, `"${first.name}" is not done: ${SAID}`)
   }

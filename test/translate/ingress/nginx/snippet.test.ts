@@ -65,6 +65,41 @@ t.test('SN2 fields of answers and of requests', async (t) => {
   }
 })
 
+t.test('no client says in its own words what a snippet was to say', async (t) => {
+  const doors = await startNginx(t, {
+    unknown: {
+      nginx: snippet(`
+        proxy_set_header X-Client-Verify $ssl_client_verify;
+        proxy_set_header X-Remote-User $remote_user;
+        more_set_input_headers "X-Zone: $zone";
+      `),
+    },
+  })
+  for (const door of doors.names) {
+    const { status, upstream } = await askHost(doors, door, 'unknown', {
+      fields: [
+        ['x-client-verify', 'SUCCESS'],
+        ['x-remote-user', 'root'],
+        ['x-zone', 'inside'],
+      ],
+    })
+    t.equal(status, 200, door)
+    const asked = upstream.join('\n').toLowerCase()
+    t.notMatch(asked, /x-client-verify|x-remote-user|x-zone/, door)
+  }
+  const { diagnostics } = translateOne(snippet('proxy_set_header X-Remote-User $remote_user;'))
+  t.match(diagnostics, [{ severity: 'warning', message: /requests go on without the field/ }])
+  const own = translateOne(snippet('proxy_set_header X-Forwarded-Port $server_port;'))
+  t.equal(own.route.filters, undefined, 'the gateway itself writes the field')
+  for (const text of [
+    "more_clear_input_headers 'X-User-*';",
+    'more_clear_input_headers -r X-User;',
+    'proxy_pass_request_headers off;',
+  ]) {
+    t.ok(translateOne(snippet(text)).route.action.type === 'unavailable', text)
+  }
+})
+
 t.test('proxy_set_header Host is the host that endpoints are asked for', async (t) => {
   const { route, diagnostics } = translateOne(snippet('proxy_set_header Host app.internal:8080;'))
   t.match(optionsOf(route, 'url-rewrite'), { host: 'app.internal:8080' })
@@ -179,6 +214,20 @@ t.test('SN6 if: one answer under a condition on a method, a field, a parameter o
   }
 })
 
+t.test('if: an expression for methods means all methods in which it finds something', async (t) => {
+  const methodsOf = (condition: string) =>
+    translateOne(snippet(`if ($request_method ${condition}) { return 405; }`)).route.match.conditions?.methods
+  t.same(methodsOf('~ ^P'), ['P', 'PATCH', 'POST', 'PROPFIND', 'PROPPATCH', 'PURGE', 'PUT'])
+  t.same(methodsOf('~* patch'), ['PATCH', 'PROPPATCH'])
+  t.same(methodsOf('~ ^(LOCK|OWN)$'), ['LOCK', 'OWN'])
+  t.same(methodsOf('= LOCK'), ['LOCK'])
+})
+
+t.test('if: a parameter is not compared with text that is percent-encoded', async (t) => {
+  const { route } = translateOne(snippet('if ($arg_file ~ "%2e%2e") { return 403; }'))
+  t.equal(route.action.type, 'unavailable')
+})
+
 t.test('answers for one path', async (t) => {
   const doors = await startNginx(t, {
     dash: {
@@ -281,7 +330,11 @@ spec: {${more.replace(/]$/, '')}, {host: shop.test, http: {paths: [{path: /, pat
     })
   t.same(one('a.test').diagnostics, [])
   t.match(one('a.test').routes, [{ filters: [{ name: 'redirect' }] }])
-  for (const { routes, diagnostics } of [one('*.a.test'), one('a.test', { 'server-alias': 'b.test' })]) {
+  for (const { routes, diagnostics } of [
+    one('*.a.test'),
+    one('a.test', { 'server-alias': 'b.test' }),
+    one('a.test', { 'portico.dev/host-aliases': 'b.test' }),
+  ]) {
     t.match(diagnostics, [{ severity: 'warning', message: /line 1: "if" is not done: a host/ }])
     t.equal(routes[0]!.filters, undefined)
   }
@@ -320,6 +373,11 @@ t.test('if: the redirect to HTTPS behind a proxy that is trusted', async (t) => 
     snippet('if ($http_x_forwarded_proto != "https") { return 301 https://$server_name$request_uri; }'),
   )
   t.match(diagnostics, [{ severity: 'warning', message: /trustedProxies/ }])
+  const beside = translateOne({
+    'ssl-redirect': 'false',
+    ...snippet('if ($http_x_forwarded_proto = "http") { return 301 https://$host$request_uri; }'),
+  })
+  t.same(optionsOf(beside.route, 'https-redirect'), { redirects: true }, 'ssl-redirect is about the host alone')
 })
 
 t.test('SN4 allow and deny', async (t) => {
@@ -367,8 +425,10 @@ t.test('SN4 allow and deny', async (t) => {
       { message: /line 1: "\w+" is not done, and may guard/ },
     ])
   }
-  const { route } = translateOne({ 'denylist-source-range': '10.0.0.1', ...snippet('deny 10.0.0.2;') })
-  t.equal(route.action.type, 'unavailable', 'a client that the snippet denies does not come in')
+  for (const name of ['denylist-source-range', 'portico.dev/deny-source-range']) {
+    const { route } = translateOne({ [name]: '10.0.0.1', ...snippet('deny 10.0.0.2;') })
+    t.equal(route.action.type, 'unavailable', `a client that the snippet denies does not come in: ${name}`)
+  }
 })
 
 t.test('time limits, sizes, buffers and compression', async (t) => {
@@ -520,7 +580,7 @@ t.test('hostile values come into no field', async (t) => {
   ]
   for (const text of texts) {
     const { route, diagnostics } = translateOne(snippet(text))
-    t.equal(route.filters, undefined, text)
+    t.notMatch(JSON.stringify(route.filters ?? []), /"(?:set|add)":\[\[/, text)
     t.match(diagnostics, [{ severity: 'warning', message: /line 1: "\w+" is not done/ }], text)
   }
 })
