@@ -25,7 +25,8 @@ process.argv.splice(1, process.argv.length, resolve(first))
 
 if (modules.length > 1) {
   const { default: t } = await import('tap')
-  // Once a file has asked for a teardown of the root test, tap ends that test as soon as it is idle, as while the next file loads.
+  // Once a file has asked for a teardown of the root test, tap ends that test as soon as it is idle, as while the next file loads. The
+  // teardown may close what keeps the process alive, so the test is ended here.
   const { end } = t
   t.end = () => t
   for (const module of modules) {
@@ -36,6 +37,7 @@ if (modules.length > 1) {
     t.comment(printCost(module, { ms: performance.now() - start, cpuMs: readCpu() - cpu }))
   }
   t.end = end
+  t.end()
 } else {
   process.on('exit', () => {
     writeSync(1, `# ${printCost(first, { ms: performance.now(), cpuMs: readCpu() })}\n`)
