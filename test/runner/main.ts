@@ -17,7 +17,7 @@ import { Times } from './times.ts'
 const QUICK_MS = 1_000
 
 /** Small files in one process. */
-const SHARED = 16
+const SHARED = 12
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -40,16 +40,10 @@ function pickFiles(): readonly string[] {
   return values.quick ? graph.tests.filter((file) => expect(file) < QUICK_MS) : graph.tests
 }
 
-/** Of the file, and of each suite that it runs. */
-function readTexts(file: string): string {
-  const suites = [...graph.reach(file)].filter((name) => name.endsWith('.test.ts'))
-  return suites.map((suite) => readFileSync(suite, 'utf8')).join('\n')
-}
-
 const files = pickFiles()
 const candidates = files.map((file) => ({
   file,
-  text: readTexts(file),
+  text: readFileSync(file, 'utf8'),
   reach: graph.reach(file),
   ms: expect(file),
 }))

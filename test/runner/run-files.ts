@@ -31,7 +31,7 @@ export async function runFiles(files: readonly string[], seconds: number): Promi
     }),
   )
   // A file whose event loop is blocked cannot heed its own time limits, of which the longest is five minutes.
-  const limit = setTimeout(() => child.kill('SIGKILL'), (seconds + 300) * 1_000)
+  const limit = setTimeout(() => child.kill('SIGKILL'), (seconds + 300) * files.length * 1_000)
   const [stdout, stderr, [code, signal]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

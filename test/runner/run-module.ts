@@ -28,6 +28,8 @@ if (modules.length > 1) {
   // Once a file has asked for a teardown of the root test, tap ends that test as soon as it is idle, as while the next file loads. The
   // teardown may close what keeps the process alive, so the test is ended here.
   const { end } = t
+  // Each test has a time limit of its own; the one of the root test would be for all files together.
+  t.setTimeout(0)
   t.end = () => t
   for (const module of modules) {
     const [start, cpu, folder] = [performance.now(), readCpu(), process.cwd()]

@@ -1,24 +1,24 @@
 /**
  * Which test files run in one process: a process costs half a second of CPU, and with a gateway in it a whole one, before its
- * first test. A file shares one if it is not long, sets nothing for all tests of the process, and measures nothing of it.
+ * first test. A file shares one if it is not long, starts no process, sets nothing for all tests of the process, and measures
+ * nothing of it.
  */
 
 /** What makes a file need a process of its own: a setting of the root test, and what belongs to all of the process. */
 const OWN =
-  /^t\.(?!test\()|\bprocess\.(cpuUsage|memoryUsage|resourceUsage|kill|on|once|emit|chdir|exitCode)\b|\bprocess\.env\.\w+ =(?!=)|\bfrom 'node:(diagnostics_channel|worker_threads)'|\bgc\(/m
+  /^t\.(?!test\()|\bprocess\.(cpuUsage|memoryUsage|resourceUsage|kill|on|once|emit|chdir|exitCode)\b|\bprocess\.env\.\w+ =|\bfrom 'node:(diagnostics_channel|worker_threads)'|\bgc\(/m
+
+/** What starts processes. */
+const PROCESSES = 'test/helpers/kept-child.ts'
 
 /** What sets the door of all listeners of a process. */
 const NODE_DOOR = 'test/doors/without-fast-lane.ts'
 
-/** Milliseconds up to which a file shares a process: most of a long file's time is waited, beside others. */
-const SHORT_MS = 15_000
-
-/** Milliseconds that the files of a group may take one after the other: a longer group would run alone at the end. */
-const GROUP_MS = 20_000
+/** Milliseconds up to which a file shares a process, and a group gets one more file. */
+const SHORT_MS = 5_000
 
 export type Candidate = Readonly<{
   file: string
-  /** Its own, and that of each suite that it runs. */
   text: string
   /** What it leads to. */
   reach: ReadonlySet<string>
@@ -26,8 +26,8 @@ export type Candidate = Readonly<{
   ms: number
 }>
 
-function canShare({ text, ms }: Candidate): boolean {
-  return ms < SHORT_MS && !OWN.test(text)
+export function canShare({ text, reach, ms }: Candidate): boolean {
+  return ms < SHORT_MS && !OWN.test(text) && !reach.has(PROCESSES)
 }
 
 /** Those that may share a process, in groups of up to `size`; each of the others alone. */
@@ -44,7 +44,7 @@ export function group(candidates: readonly Candidate[], size: number): readonly 
     // Files that load little do not share a process with those that load the whole gateway.
     const kind = `${reach.has(NODE_DOOR)} ${reach.has('lib/gateway.ts')}`
     const last = open.get(kind)
-    if (last !== undefined && last.files.length < size && last.ms + ms <= GROUP_MS) {
+    if (last !== undefined && last.files.length < size && last.ms < SHORT_MS) {
       last.files.push(candidate)
       last.ms += ms
     } else {
