@@ -12,7 +12,6 @@ import { runCommandLine } from '../../bin/command-line.ts'
 import type { HostProcess } from '../../bin/host-process.ts'
 import { giveCertificate } from '../helpers/kept-certificate.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { SHORT_LIVED } from '../helpers/short-lived.ts'
 import { until } from '../helpers/until.ts'
 import { TestProcess } from './test-process.ts'
 
@@ -59,7 +58,7 @@ async function runHere(words: readonly string[], { stdin, environment, cwd }: Pr
 /** Runs any verb as a process of its own: waits for the exit, and reads both streams whole. */
 export async function runProcess(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
-    spawn(process.execPath, [...SHORT_LIVED, MAIN, ...words], {
+    spawn(process.execPath, [MAIN, ...words], {
       stdio: 'pipe',
       env: cleanEnvironment(options.environment),
       ...(options.cwd && { cwd: options.cwd }),
@@ -96,7 +95,7 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const readyFile = join(folder, 'ready.json')
   await giveCertificate(folder)
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
-  const nodeFlags = [...SHORT_LIVED, ...(options.nodeFlags ?? [])]
+  const nodeFlags = options.nodeFlags ?? []
   const all = [process.execPath, ...nodeFlags, MAIN, ...words, ...free, '--ready-file', readyFile]
   const [program = '', ...rest] = limitDescriptors(all, options.descriptors)
   const child = keepChild(

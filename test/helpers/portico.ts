@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { giveCertificate } from './kept-certificate.ts'
 import { keepChild } from './kept-child.ts'
-import { SHORT_LIVED } from './short-lived.ts'
 
 export type RunningPortico = {
   readonly ports: Readonly<{ http: number; https: number; admin: number; dns?: number }>
@@ -27,7 +26,7 @@ export async function startPortico(t: Test, words: readonly string[]): Promise<R
   await giveCertificate(folder)
   const ports = ['http', 'https', 'admin', 'dns'].flatMap((name) => [`--${name}-port`, '0'])
   const free = [...ports, '--data-dir', folder]
-  const all = [...SHORT_LIVED, main, ...words, ...free, '--ready-file', readyFile]
+  const all = [main, ...words, ...free, '--ready-file', readyFile]
   const child = keepChild(spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] }))
   let output = ''
   child.stdout.on('data', (chunk) => {

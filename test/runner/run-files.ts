@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { keepChild } from '../helpers/kept-child.ts'
-import { SHORT_LIVED } from '../helpers/short-lived.ts'
 import { type Cost, readCosts } from './cost.ts'
 import { type Outcome, readTap } from './tap-output.ts'
 
@@ -25,7 +24,7 @@ export type FilesOutcome = Outcome &
 export async function runFiles(files: readonly string[], seconds: number): Promise<FilesOutcome> {
   const modules = files.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`)
   const child = keepChild(
-    spawn(process.execPath, [...SHORT_LIVED, RUN_MODULE, ...modules], {
+    spawn(process.execPath, [RUN_MODULE, ...modules], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TAP_TIMEOUT: String(seconds) },
     }),
