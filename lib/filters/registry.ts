@@ -141,6 +141,16 @@ export function findRedirectNeeds(configs: readonly FilterConfig[], host: string
   return config && spec?.findNeeds?.(config.options, host)
 }
 
+/** By the names of their annotations without the domain. */
+const BY_ANNOTATION: ReadonlyMap<string, FilterSpec> = new Map(
+  FILTERS.flatMap((spec) => Object.keys(spec.annotations).map((name) => [name, spec] as const)),
+)
+
+/** The filter that has the annotation, by its name without the domain; undefined: it is none of a filter. */
+export function findFilterOf(annotation: string): FilterSpec | undefined {
+  return BY_ANNOTATION.get(annotation)
+}
+
 /** The spec of a filter; throws where there is none of this name. */
 export function findFilter(name: string): FilterSpec {
   const spec = BY_NAME.get(name)

@@ -1,8 +1,7 @@
 /** What the annotations of ingress-nginx are as annotations of Portico's own, and on which objects they stand then. */
 import { DiagnosticList } from '../../base/diagnostics.ts'
 import { printName } from '../../base/resource-name.ts'
-import { FILTERS } from '../../filters/registry.ts'
-import type { FilterSpec } from '../../filters/spec.ts'
+import { findFilterOf } from '../../filters/registry.ts'
 import { type Ingress, type PolicyTarget, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
@@ -97,12 +96,12 @@ function findStaying(
   for (const { annotation, feature } of listPartial(ingress)) {
     staying.set(feature, 'not all that it says is an option of its own')
     const filters = new Set(
-      [...options].flatMap(([option, one]) => (one.annotation === annotation ? findFilterOf(option) : [])),
+      [...options].flatMap(([option, one]) => (one.annotation === annotation ? (findFilterOf(option) ?? []) : [])),
     )
     // A filter counts as a whole: of one that is written for itself the snippet would have no part.
     for (const [option, one] of options) {
-      if (findFilterOf(option).some((filter) => filters.has(filter)))
-        staying.set(featureOf(one.annotation), `${annotation} stays`)
+      const filter = findFilterOf(option)
+      if (filter && filters.has(filter)) staying.set(featureOf(one.annotation), `${annotation} stays`)
     }
   }
   for (const [option, { annotation }] of options) {
@@ -126,10 +125,6 @@ function listPartial(ingress: Ingress): readonly Readonly<{ annotation: string; 
     const isWritten = ingress.meta.annotations[annotation] !== undefined
     return isWritten && (!handled.has(annotation) || hosts[answers] !== undefined) ? [{ annotation, feature }] : []
   })
-}
-
-function findFilterOf(option: string): readonly FilterSpec[] {
-  return FILTERS.filter(({ annotations }) => Object.hasOwn(annotations, option))
 }
 
 /** Undefined: the annotation goes. */

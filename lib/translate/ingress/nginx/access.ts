@@ -24,8 +24,8 @@ export const SOURCE_RANGES: NginxFeature = {
   },
   write(nginx) {
     const name = firstOf(nginx, 'allowlist-source-range', 'whitelist-source-range')
-    copy(nginx, name, 'allow-source-range')
-    copy(nginx, 'denylist-source-range', 'deny-source-range')
+    nginx.copy(name, 'allow-source-range')
+    nginx.copy('denylist-source-range', 'deny-source-range')
   },
 }
 
@@ -38,7 +38,7 @@ export const SATISFY: NginxFeature = {
       options: ['satisfy'],
     },
   },
-  write: (nginx) => copy(nginx, 'satisfy', 'satisfy'),
+  write: (nginx) => nginx.copy('satisfy', 'satisfy'),
 }
 
 const NETWORKS = 'an IPv6 client is its /64 network, and each worker counts its part'
@@ -83,13 +83,13 @@ export const LIMITS: NginxFeature = {
       const bursts = rates.map(({ burst }) => Math.min(burst, MOST_RATE))
       nginx.set('rate-limit-burst', bursts.join(', '), first.name)
       nginx.set('rate-limit-status', REFUSED, first.name)
-      copy(nginx, exempt, 'rate-limit-exempt')
+      nginx.copy(exempt, 'rate-limit-exempt')
     }
     const atOnce = Math.min(readCount(nginx, 'limit-connections'), MOST_AT_ONCE)
     if (atOnce === 0) return
     nginx.set('concurrency-limit', String(atOnce), 'limit-connections')
     nginx.set('concurrency-limit-status', REFUSED, 'limit-connections')
-    copy(nginx, exempt, 'concurrency-limit-exempt')
+    nginx.copy(exempt, 'concurrency-limit-exempt')
   },
 }
 
@@ -125,9 +125,4 @@ function readCount(nginx: NginxReader, name: string): number {
 /** The first that is written; the last where none is. */
 function firstOf(nginx: NginxReader, name: string, other: string): string {
   return nginx.text(name) === undefined ? other : name
-}
-
-function copy(nginx: NginxReader, name: string, option: string): void {
-  const text = nginx.text(name)
-  if (text !== undefined) nginx.set(option, text, name)
 }

@@ -4,7 +4,7 @@
  */
 import { addOutcome, type DiagnosticList } from '../../../base/diagnostics.ts'
 import { veilPosition } from '../../../base/veil.ts'
-import { FILTERS } from '../../../filters/registry.ts'
+import { findFilterOf } from '../../../filters/registry.ts'
 import { type Ingress, printResource } from '../../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../../settings/service.ts'
 import {
@@ -14,6 +14,7 @@ import {
   type NginxAnnotation,
   type NginxFeature,
   type NginxReader,
+  readFlag,
 } from './feature.ts'
 import { findFeature, isIdle, NGINX_FEATURES } from './features.ts'
 import { CANARY } from './hosts.ts'
@@ -104,11 +105,6 @@ const OUTCOMES: Readonly<Record<FaultOutcome, string>> = {
   refused: 'until then the routes of this Ingress answer 503: ingress-nginx refuses the Ingress',
 }
 
-/** By the names of their annotations without the domain. */
-const FILTERS_BY_OPTION = new Map(
-  FILTERS.flatMap((spec) => Object.keys(spec.annotations).map((name) => [name, spec] as const)),
-)
-
 class AliasReader implements NginxReader {
   readonly namespace: string
   readonly ruleHosts: readonly string[]
@@ -132,7 +128,7 @@ class AliasReader implements NginxReader {
     const handled = new Set<string>()
     const features = new Set<NginxFeature>()
     // CA6: of a canary nothing else counts than what its own Service is asked with.
-    const isCanary = /^(?:1|t|T|TRUE|true|True)$/.test(this.#annotations[`${NGINX_DOMAIN}canary`]?.trim() ?? '')
+    const isCanary = readFlag(this.#annotations[`${NGINX_DOMAIN}canary`]?.trim()) === true
     for (const [annotation, value] of Object.entries(this.#annotations)) {
       if (!annotation.startsWith(NGINX_DOMAIN)) continue
       const name = annotation.slice(NGINX_DOMAIN.length)
@@ -178,8 +174,7 @@ class AliasReader implements NginxReader {
   }
 
   flag(name: string): boolean | undefined {
-    const text = this.#values.get(name)
-    return text === undefined ? undefined : /^[1tT]/.test(text)
+    return readFlag(this.#values.get(name))
   }
 
   number(name: string): number | undefined {
@@ -192,6 +187,11 @@ class AliasReader implements NginxReader {
     const by = this.#findOwn(option)
     if (by === undefined) this.#options.set(option, { value, annotation })
     else this.#overridden.set(annotation, by)
+  }
+
+  copy(name: string, option: string): void {
+    const text = this.#values.get(name)
+    if (text !== undefined) this.set(option, text, name)
   }
 
   append(option: string, line: string, name: string): void {
@@ -235,7 +235,7 @@ class AliasReader implements NginxReader {
    * restriction that stands by itself: what keeps clients out is not lost because of another list.
    */
   #findOwn(option: string): string | undefined {
-    const spec = FILTERS_BY_OPTION.get(option)
+    const spec = findFilterOf(option)
     const isAlone = spec === undefined || (spec.isGuard && spec.annotations[option]!.needs === undefined)
     const names = isAlone ? [option] : Object.keys(spec.annotations)
     return names.map((name) => ANNOTATION_DOMAIN + name).find((name) => this.#annotations[name] !== undefined)

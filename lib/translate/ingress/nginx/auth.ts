@@ -74,7 +74,8 @@ function writeUsers(nginx: NginxReader, secret: string): void {
     return
   }
   nginx.set('basic-auth-secret', name, 'auth-secret')
-  copyAll(nginx, { 'auth-secret-type': 'basic-auth-secret-type', 'auth-realm': 'basic-auth-realm' })
+  nginx.copy('auth-secret-type', 'basic-auth-secret-type')
+  nginx.copy('auth-realm', 'basic-auth-realm')
 }
 
 /** Letters, digits and `-._~/:,?&=`, and `$` for variables (G5). */
@@ -191,8 +192,7 @@ function writeCache(nginx: NginxReader): void {
     return
   }
   nginx.set('auth-cache-key', [...parts].join(', '), 'auth-cache-key')
-  const durations = nginx.text('auth-cache-duration')
-  if (durations !== undefined) nginx.set('auth-cache-duration', durations, 'auth-cache-duration')
+  nginx.copy('auth-cache-duration', 'auth-cache-duration')
 }
 
 function readKeyPart(name: string): string | undefined {
@@ -205,11 +205,4 @@ function readKeyPart(name: string): string | undefined {
 function closeIdle(nginx: NginxReader, names: readonly string[], guard: string, help: string): void {
   const name = nginx.isWritten(guard) ? undefined : names.find((one) => nginx.text(one) !== undefined)
   if (name !== undefined) nginx.close(name, `it says nothing without ${guard}`, help)
-}
-
-function copyAll(nginx: NginxReader, options: Readonly<Record<string, string>>): void {
-  for (const [name, option] of Object.entries(options)) {
-    const text = nginx.text(name)
-    if (text !== undefined) nginx.set(option, text, name)
-  }
 }

@@ -1,5 +1,13 @@
 /** How an endpoint is chosen, and clients kept with theirs (HB, AF): settings of the Services that the paths lead to. */
-import { FLAG, type NginxAnnotation, type NginxFeature, type NginxForm, type NginxReader, NUMBER } from './feature.ts'
+import {
+  FLAG,
+  HOLDS_FOR_PORT,
+  type NginxAnnotation,
+  type NginxFeature,
+  type NginxForm,
+  type NginxReader,
+  NUMBER,
+} from './feature.ts'
 
 /** Seconds: browsers keep no cookie longer. */
 const LONGEST_COOKIE = 34_560_000
@@ -7,8 +15,6 @@ const USUAL_SUBSET = 3
 /** The most that `hash-subset` and `hash-by` take. */
 const MOST_SUBSET = 100
 const MOST_PARTS = 8
-
-const HOLDS_FOR_PORT = 'the first Ingress that speaks of it decides for the Service port'
 
 const COOKIE_SECONDS: NginxForm = {
   pattern: /^(?:-?[1-9]\d{0,11}|0)$/,

@@ -1,7 +1,5 @@
 /** The protocol that endpoints are spoken to in, and TLS to them (BP): settings of the Services that the paths lead to. */
-import { type NginxFeature, type NginxForm, NUMBER, SWITCH, TEXT } from './feature.ts'
-
-const HOLDS_FOR_PORT = 'the first Ingress that speaks of it decides for the Service port'
+import { HOLDS_FOR_PORT, type NginxFeature, type NginxForm, NUMBER, SWITCH, TEXT } from './feature.ts'
 
 /** By the value in upper case. */
 const PROTOCOLS: Readonly<Record<string, string>> = { HTTP: 'http', HTTPS: 'https', AUTO_HTTP: 'auto' }

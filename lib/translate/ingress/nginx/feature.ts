@@ -74,6 +74,8 @@ export type NginxReader = {
   number(name: string): number | undefined
   /** Says `option` in the place of the annotation `name`. */
   set(option: string, value: string, name: string): void
+  /** Says `option` with the text of the annotation `name`, where that is written. */
+  copy(name: string, option: string): void
   /** Says a further line of `option` in the place of the annotation `name`. */
   append(option: string, line: string, name: string): void
   /** True if `option` is said in the place of an annotation. */
@@ -95,6 +97,14 @@ export const FLAG: NginxForm = {
   fault: 'is neither true nor false',
   help: 'write "true" or "false"',
 }
+
+/** Undefined: the text is no flag. */
+export function readFlag(text: string | undefined): boolean | undefined {
+  return text !== undefined && FLAG.pattern.test(text) ? /^[1tT]/.test(text) : undefined
+}
+
+/** Said of annotations that come to settings of Services. */
+export const HOLDS_FOR_PORT = 'the first Ingress that speaks of it decides for the Service port'
 
 /** G1: decimal digits, without a unit. */
 export const NUMBER: NginxForm = {

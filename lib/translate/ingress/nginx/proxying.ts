@@ -153,10 +153,7 @@ export const UPSTREAM_HOST: NginxFeature = {
       differs: 'variables are not replaced',
     },
   },
-  write(nginx) {
-    const host = nginx.text('upstream-vhost')
-    if (host !== undefined) nginx.set('rewrite-host', host, 'upstream-vhost')
-  },
+  write: (nginx) => nginx.copy('upstream-vhost', 'rewrite-host'),
 }
 
 export const ERROR_PAGES: NginxFeature = {
@@ -319,8 +316,7 @@ export const MIRROR: NginxFeature = {
     const target = nginx.text('mirror-target')
     if (target === undefined) return
     writeUrl(nginx, 'mirror-url', target, 'mirror-target')
-    const host = nginx.text('mirror-host')
-    if (host !== undefined) nginx.set('mirror-host', host, 'mirror-host')
+    nginx.copy('mirror-host', 'mirror-host')
     if (nginx.text('mirror-request-body') === 'off') nginx.set('mirror-body', 'false', 'mirror-request-body')
   },
 }
