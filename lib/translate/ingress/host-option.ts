@@ -1,10 +1,9 @@
 /** What an Ingress says of its hosts as a whole: further names, and whether the host with `www.`, or without it, leads to them. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { printResource } from '../../kubernetes/resource.ts'
 import type { Schema } from '../../settings/setting.ts'
 import { describeChoices, describeText } from '../annotation-schema.ts'
 import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
-import type { FilterMention, FilterMentions } from './mention.ts'
+import { type FilterMention, type FilterMentions, reportMention } from './mention.ts'
 
 const MOST_ALIASES = 100
 
@@ -46,13 +45,13 @@ export function checkHostOptions(said: FilterMentions, diagnostics: DiagnosticLi
   const aliases = readAliases(said)
   const wrong = aliases.find((name) => !HOST.test(name))
   if (wrong !== undefined)
-    report(said.get('host-aliases')!, `"${wrong}" is no host`, HOST_FORMS['host-aliases'].help, diagnostics)
+    report(said, 'host-aliases', `"${wrong}" is no host`, HOST_FORMS['host-aliases'].help, diagnostics)
   if (aliases.length > MOST_ALIASES) {
-    report(said.get('host-aliases')!, `it has more than ${MOST_ALIASES} names`, 'leave some out', diagnostics)
+    report(said, 'host-aliases', `it has more than ${MOST_ALIASES} names`, 'leave some out', diagnostics)
   }
   const www = readText(said.get('host-www'))
   if (www !== undefined && www !== 'redirect') {
-    report(said.get('host-www')!, `"${www}" says nothing of hosts`, HOST_FORMS['host-www'].help, diagnostics)
+    report(said, 'host-www', `"${www}" says nothing of hosts`, HOST_FORMS['host-www'].help, diagnostics)
   }
 }
 
@@ -71,19 +70,11 @@ function readText(mention: FilterMention | undefined): string | undefined {
 }
 
 function report(
-  { owner, label, field }: FilterMention,
+  said: FilterMentions,
+  name: HostAnnotation,
   message: string,
   help: string,
   diagnostics: DiagnosticList,
 ): void {
-  diagnostics.add(
-    owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE',
-    `${label}: ${message}`,
-    {
-      position: owner.origin.locate(field),
-      resource: printResource(owner),
-      severity: 'error',
-      help: `${help}; until then it is left out`,
-    },
-  )
+  reportMention(said.get(name)!, message, `${help}; until then it is left out`, diagnostics)
 }

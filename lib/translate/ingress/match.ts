@@ -12,7 +12,7 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { CLOSED_ROUTES, findMeantRestriction } from '../annotation.ts'
 import { isGuarding, readOwn } from './filters.ts'
 import { ADDRESSES, MATCH_FORMS, MAX_PRIORITY, type MatchAnnotation } from './match-annotation.ts'
-import type { FilterMention, FilterMentions } from './mention.ts'
+import { type FilterMention, type FilterMentions, reportMention } from './mention.ts'
 import { readRouteOption } from './route-option.ts'
 
 /** Conditions of one annotation, methods or ranges. */
@@ -131,22 +131,14 @@ export function checkMatch(owner: Ingress | RoutePolicy, isGuarded: boolean, dia
 }
 
 /** Reports a type of paths that acts on an Ingress without a path that could be a regular expression. */
-export function checkPathType(
-  { owner, label, field, config }: FilterMention,
-  ingress: Ingress,
-  diagnostics: DiagnosticList,
-): void {
+export function checkPathType(mention: FilterMention, ingress: Ingress, diagnostics: DiagnosticList): void {
+  const { owner, config } = mention
   const types = ingress.rules.flatMap(({ paths = [] }) => paths.map(({ pathType }) => pathType))
   if (config?.options.value !== 'regex' || types.includes('ImplementationSpecific')) return
   const name = owner === ingress ? 'this Ingress' : printResource(ingress)
-  const code = owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
   const message = `no path of ${name} has pathType ImplementationSpecific, so that none is a regular expression`
-  diagnostics.add(code, `${label}: ${message}`, {
-    severity: 'warning',
-    position: owner.origin.locate(field),
-    resource: printResource(owner),
-    help: 'give pathType: ImplementationSpecific to the paths that are regular expressions',
-  })
+  const help = 'give pathType: ImplementationSpecific to the paths that are regular expressions'
+  reportMention(mention, message, help, diagnostics, 'warning')
 }
 
 class MatchReader {

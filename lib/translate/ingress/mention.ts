@@ -1,8 +1,8 @@
 /** What objects say of routes, one mention for each filter and each route option (route-option.ts). */
-import type { DiagnosticNote } from '../../base/diagnostics.ts'
+import type { DiagnosticList, DiagnosticNote, Severity } from '../../base/diagnostics.ts'
 import type { FieldPath, SourcePosition } from '../../base/position.ts'
 import { veilPosition } from '../../base/veil.ts'
-import type { Ingress, RoutePolicy, Service } from '../../kubernetes/resource.ts'
+import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 
 /** The filters that the settings have for all routes. */
@@ -46,6 +46,23 @@ export function locateValue({
 export function pointTo(mention: FilterMention, message: string): DiagnosticNote {
   const position = locateValue(mention)
   return { message, ...(position && { position }) }
+}
+
+/** Reports what an Ingress or a RoutePolicy says and cannot be used. */
+export function reportMention(
+  { owner, label, field }: FilterMention,
+  message: string,
+  help: string,
+  diagnostics: DiagnosticList,
+  severity: Severity = 'error',
+): void {
+  const code = owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
+  diagnostics.add(code, `${label}: ${message}`, {
+    severity,
+    position: owner.origin.locate(field),
+    resource: printResource(owner),
+    help,
+  })
 }
 
 /** By the names of the filters and the route options that an object speaks of. */

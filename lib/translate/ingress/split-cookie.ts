@@ -1,10 +1,9 @@
 /** The cookie that keeps clients with the Service that a divided route has given them: an annotation, or an option of a RoutePolicy. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { printResource } from '../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { describeText } from '../annotation-schema.ts'
 import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
-import type { FilterMention, FilterMentions } from './mention.ts'
+import { type FilterMention, type FilterMentions, reportMention } from './mention.ts'
 
 export const SPLIT_COOKIE_ANNOTATION = `${ANNOTATION_DOMAIN}split-cookie`
 
@@ -33,30 +32,15 @@ export function checkSplitCookie(said: FilterMentions, diagnostics: DiagnosticLi
   if (cookie === undefined || value === undefined || readSplitCookie(said) !== undefined) return
   const { message, help } =
     typeof value === 'string' ? { ...SPLIT_COOKIE_FORM, message: `"${value}" is no name of a cookie` } : value
-  report(cookie, message, `${help}; until then no client is kept`, diagnostics)
+  reportMention(cookie, message, `${help}; until then no client is kept`, diagnostics)
 }
 
 /** Reports a cookie for routes that nothing divides. */
 export function reportIdleCookie(cookie: FilterMention, diagnostics: DiagnosticList): void {
   const split = cookie.label.replace(/split.*$/, 'split')
-  report(cookie, 'it says nothing without split', `add ${split}, or leave it out`, diagnostics)
+  reportMention(cookie, 'it says nothing without split', `add ${split}, or leave it out`, diagnostics)
 }
 
 function readValue({ config }: FilterMention): OptionText {
   return config!.options.value as OptionText
-}
-
-function report(
-  { owner, label, field }: FilterMention,
-  message: string,
-  help: string,
-  diagnostics: DiagnosticList,
-): void {
-  const code = owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
-  diagnostics.add(code, `${label}: ${message}`, {
-    severity: 'error',
-    position: owner.origin.locate(field),
-    resource: printResource(owner),
-    help,
-  })
 }

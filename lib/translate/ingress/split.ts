@@ -10,7 +10,7 @@ import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { describeText } from '../annotation-schema.ts'
 import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
-import type { FilterMention, FilterMentions } from './mention.ts'
+import { type FilterMention, type FilterMentions, reportMention } from './mention.ts'
 
 export const SPLIT_ANNOTATION = `${ANNOTATION_DOMAIN}split`
 
@@ -75,7 +75,7 @@ export function divideBackend(
 export function checkSplit(said: FilterMentions, diagnostics: DiagnosticList): void {
   const split = findSplit(said)
   const refusal = split && read(split).refusal
-  if (refusal !== undefined) report(split!, refusal, diagnostics)
+  if (refusal !== undefined) reportMention(split!, refusal.message, refusal.help, diagnostics)
 }
 
 /** Reports a split that acts on an Ingress and names none of its backends. */
@@ -87,20 +87,7 @@ export function checkSplitBackends(split: FilterMention, ingress: Ingress, diagn
   if (refusal !== undefined || shares.length === 0 || backends.some((backend) => isNamed(shares, backend))) return
   const name = split.owner === ingress ? 'this Ingress' : printResource(ingress)
   const message = `none of its Services is the backend of a path of ${name}`
-  report(split, { message, help: `name that of the path too: its requests are divided; ${UNDIVIDED}` }, diagnostics)
-}
-
-function report({ owner, label, field }: FilterMention, { message, help }: Refusal, diagnostics: DiagnosticList): void {
-  diagnostics.add(
-    owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE',
-    `${label}: ${message}`,
-    {
-      severity: 'error',
-      position: owner.origin.locate(field),
-      resource: printResource(owner),
-      help,
-    },
-  )
+  reportMention(split, message, `name that of the path too: its requests are divided; ${UNDIVIDED}`, diagnostics)
 }
 
 function isNamed(shares: readonly WrittenShare[], backend: IngressBackend): backend is IngressServiceBackend {
