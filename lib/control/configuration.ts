@@ -207,8 +207,7 @@ export class ConfigurationLoader {
     diagnostics: DiagnosticList,
   ): ResolvedSettings & { readonly kept: readonly Kept[] } {
     const { environment, flags } = this.#input
-    const first = resolveSettings({ document, environment, flags }, new DiagnosticList())
-    const isDropIn = servesNginxClass(resources, first.settings.ingressClasses)
+    const isDropIn = (served: readonly string[]): boolean => servesNginxClass(resources, served)
     const problems = new DiagnosticList()
     const resolved = resolveSettings({ document, environment, flags, isDropIn }, problems)
     const isInFile = resolved.provenance.get('routes') === 'file'

@@ -54,8 +54,8 @@ export type SettingsInput = {
   document?: SourceDocument | undefined
   environment: NodeJS.ProcessEnv
   flags: SettingOverrides
-  /** Manifests of ingress-nginx are served, which turns the setting `compatibility` on where it is `auto`. */
-  isDropIn?: boolean
+  /** True where these `ingressClasses` serve manifests of ingress-nginx, which turns the setting `compatibility` on if it is `auto`. */
+  isDropIn?: (ingressClasses: readonly string[]) => boolean
 }
 
 export type ResolvedSettings = {
@@ -66,7 +66,7 @@ export type ResolvedSettings = {
 
 /** All settings with every check applied; problems go to `diagnostics`. */
 export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticList): ResolvedSettings {
-  const { document, environment, flags, isDropIn = false } = input
+  const { document, environment, flags, isDropIn } = input
   const provenance = new Map<string, SettingSource>()
   const values = new Map<string, unknown>()
   const places = new Map<string, DiagnosticDetails>()
@@ -111,7 +111,10 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
       take('flag', flag, read(value, 'text', variable), {})
     }
   }
-  if (isDropIn && values.get('compatibility') === 'auto') values.set('compatibility', 'ingress-nginx')
+  const isAuto = values.get('compatibility') === 'auto'
+  if (isAuto && isDropIn?.(values.get('ingressClasses') as readonly string[])) {
+    values.set('compatibility', 'ingress-nginx')
+  }
   if (values.get('compatibility') === 'ingress-nginx') {
     for (const [name, value] of NGINX_DEFAULTS) {
       if (provenance.get(name) !== 'default') continue

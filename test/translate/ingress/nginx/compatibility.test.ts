@@ -12,7 +12,7 @@ metadata: {name: nginx}
 spec: {controller: k8s.io/ingress-nginx}
 `
 const resolve = (flags: Readonly<Record<string, unknown>>, isDropIn = false) =>
-  resolveSettings({ environment: {}, flags, isDropIn }, new DiagnosticList())
+  resolveSettings({ environment: {}, flags, isDropIn: () => isDropIn }, new DiagnosticList())
 
 const settingsText = (more: string): string =>
   `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${more}\n---\n`
