@@ -138,6 +138,9 @@ class SoughtNames {
   }
 }
 
+/** Leaves out of an answer of a server that was asked beside the request what the gateway writes itself. */
+export const removeOwnFields: (lines: string) => string = createRemover(['date', 'server'])
+
 function spells(lines: string, at: number, name: string, isFolded: boolean): boolean {
   for (let index = 0; index < name.length; index++) {
     let code = lines.charCodeAt(at + index)

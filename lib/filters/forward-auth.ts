@@ -14,6 +14,7 @@ import {
   hyphenate,
   isClientField,
   parseFields,
+  removeOwnFields,
   splitNames,
   TOKEN_CHARACTER,
 } from './field-lines.ts'
@@ -64,8 +65,6 @@ type SignIn = Readonly<{
 }>
 
 const NAME = 'forward-auth'
-/** Fields of an answer that refuses, which the gateway writes itself. */
-const removeOwn = createRemover(['date', 'server'])
 /** As in ingress-nginx. */
 const COOKIE_STATUSES: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308])
 const DEFAULT_TIMEOUT_MS = 5_000
@@ -271,7 +270,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
         const lines = `Location: ${locate(request)}\r\nCache-Control: no-store\r\n${cookies}`
         return { status: 302, lines, body: undefined }
       }
-      return { ...answer, lines: removeOwn(answer.lines) }
+      return { ...answer, lines: removeOwnFields(answer.lines) }
     }
     const giveUp = (failure: QuestionFailure): FilterOutcome => {
       if (!failsOpen || !failure.isUnreached) {

@@ -1,5 +1,5 @@
 /** Asks a Service for the page of an error, with the fields that ingress-nginx sends to a default backend. */
-import { createRemover } from '../filters/field-lines.ts'
+import { removeOwnFields } from '../filters/field-lines.ts'
 import { type AskedPage, PendingOutcome, type Question } from '../filters/spec.ts'
 import { joinFields } from '../http1/field-line.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
@@ -11,8 +11,6 @@ import type { WholeAnswer } from './own-answer.ts'
 /** Milliseconds. The client waits for an error meanwhile. */
 const LIMIT_MS = 2_000
 const MAX_PAGE_BYTES = 262_144
-/** Fields that the gateway writes itself. */
-const removeOwn = createRemover(['date', 'server'])
 
 /** The error with its page, or the answer in its place; undefined where there is none in time. */
 export function askForPage(
@@ -32,7 +30,7 @@ function takePage({ id, clock }: RequestContext, page: WholeAnswer): WholeAnswer
   const { status } = page
   // 304 tells of a copy that nobody has asked about.
   if (status === 304 || status < 200 || status > 599) return undefined
-  return { status, lines: composeOwnLines(removeOwn(page.lines), id, clock.now()), body: page.body }
+  return { status, lines: composeOwnLines(removeOwnFields(page.lines), id, clock.now()), body: page.body }
 }
 
 function putPage({ status, lines }: WholeAnswer, page: WholeAnswer): WholeAnswer | undefined {
