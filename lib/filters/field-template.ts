@@ -116,11 +116,18 @@ export type Template = string | ((request: FilterRequest) => string)
 /** The variable of Portico for one of nginx, written `$name` or `name`; undefined: there is none. */
 export function findEquivalent(written: string): string | undefined {
   const name = written.replace(/[${}]/g, '')
-  const [, kind, rest = ''] = /^(arg|cookie|http)_(\w+)$/.exec(name) ?? []
-  const own = NAMES_OF_NGINX.get(name)
-  if (own !== undefined || kind === undefined) return own
-  if (kind === 'http') return `request.header.${rest.replaceAll('_', '-')}`
-  return `request.${kind === 'arg' ? 'parameter' : kind}.${rest}`
+  const part = NAMES_OF_NGINX.has(name) ? undefined : splitVariable(name)
+  return part === undefined ? NAMES_OF_NGINX.get(name) : `request.${part.kind}.${part.name}`
+}
+
+/** What a variable of nginx as `http_x_a`, `cookie_a` or `arg_a` stands for, by its name without `$`; undefined: it is another one. */
+export function splitVariable(
+  written: string,
+): Readonly<{ kind: 'header' | 'cookie' | 'parameter'; name: string }> | undefined {
+  const [, kind, name = ''] = /^(arg|cookie|http)_(\w+)$/.exec(written) ?? []
+  if (kind === undefined) return undefined
+  if (kind === 'http') return { kind: 'header', name: name.replaceAll('_', '-') }
+  return { kind: kind === 'arg' ? 'parameter' : 'cookie', name }
 }
 
 /** Why a value has no meaning as a template; undefined: it has one. */

@@ -4,7 +4,7 @@
  */
 import { compareText } from '../../base/order.ts'
 import { compileBeginning } from '../../base/pattern.ts'
-import { FILTERS } from '../../filters/registry.ts'
+import { findFilter } from '../../filters/registry.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { Route, RouteMatch } from '../../model/route.ts'
@@ -27,7 +27,6 @@ export const MOST_ANSWER_CONDITIONS = 3
 
 /** Filters that answer: the first of the conditional answers takes the place of all that the route has. */
 const ANSWERING: ReadonlySet<string> = new Set(['redirect', 'respond'])
-const ORDER: ReadonlyMap<string, number> = new Map(FILTERS.map(({ name }, at) => [name, at]))
 
 /**
  * The routes that take the place of `route`: the first of `answers` whose condition a request meets, or does not meet where it is negated,
@@ -146,5 +145,6 @@ function createRoute(route: Route, conditions: RouteConditions | undefined, filt
 
 function withFilter({ filters = [] }: Route, filter: FilterConfig): Pick<Route, 'filters'> {
   const others = filters.filter(({ name }) => !ANSWERING.has(name))
-  return { filters: Object.freeze([...others, filter].sort((a, b) => ORDER.get(a.name)! - ORDER.get(b.name)!)) }
+  const orderOf = ({ name }: FilterConfig): number => findFilter(name).order
+  return { filters: Object.freeze([...others, filter].sort((a, b) => orderOf(a) - orderOf(b))) }
 }

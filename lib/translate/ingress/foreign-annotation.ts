@@ -203,24 +203,27 @@ function reportGuard(
   diagnostics: DiagnosticList,
 ): void {
   const isRefused = unsupportedGuards === 'refuse'
-  const written = explainWritten(resource, guard)
-  const instead = findGuardInstead(resource, guard)
-  const meant = suggestName(guard.name)
-  const serve = 'to let everything pass: unsupportedGuards: serve in the settings'
   diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation ${describeClosing(guard)}`, {
     ...(!isRefused && { severity: 'warning' as const }),
     position: resource.origin.locateKey(['metadata', 'annotations', guard.name]),
     resource: printResource(resource),
-    help: meant
-      ? `${meant} ${isRefused ? `Until then ${outcome}` : 'Until then everything passes unguarded, since unsupportedGuards is serve'}`
-      : written
-        ? `${written}${isRefused ? `; until then ${outcome}` : ''}`
-        : isRefused
-          ? instead
-            ? `${outcome}; ${instead} in its place; or ${serve}`
-            : `${outcome}, since nothing here checks, limits or refuses in its place; ${serve}`
-          : `everything passes unguarded, since unsupportedGuards is serve: ${instead ? `${instead} in its place` : 'nothing here checks, limits or refuses in its place'}`,
+    help: adviseGuard(resource, guard, isRefused ? outcome : undefined),
   })
+}
+
+const PASSES = 'everything passes unguarded, since unsupportedGuards is serve'
+const NOTHING = 'nothing here checks, limits or refuses in its place'
+const SERVE = 'to let everything pass: unsupportedGuards: serve in the settings'
+
+/** `outcome` is what the guard closes; undefined: the settings let requests pass. */
+function adviseGuard(resource: Ingress | Service, guard: ForeignAnnotation, outcome: string | undefined): string {
+  const meant = suggestName(guard.name)
+  if (meant !== undefined) return `${meant} Until then ${outcome ?? PASSES}`
+  const written = explainWritten(resource, guard)
+  if (written !== undefined) return outcome === undefined ? written : `${written}; until then ${outcome}`
+  const instead = findGuardInstead(resource, guard)
+  if (outcome === undefined) return `${PASSES}: ${instead ? `${instead} in its place` : NOTHING}`
+  return instead ? `${outcome}; ${instead} in its place; or ${SERVE}` : `${outcome}, since ${NOTHING}; ${SERVE}`
 }
 
 /** The help where Portico's own annotation for the same stands beside it. */

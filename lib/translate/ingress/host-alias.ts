@@ -12,11 +12,11 @@ const WWW = 'www.'
 export type WantedHost = Readonly<{ name: string; isRedirect: boolean }>
 
 /** What the Ingresses of a host, the oldest first, want beside it: of their aliases those of the first that has some (SA3). */
-export function listWanted(host: string, options: readonly HostOptions[]): readonly WantedHost[] {
-  const { aliases = [] } = options.find((one) => one.aliases.length > 0) ?? {}
+export function listWanted(host: string, claims: readonly Readonly<{ options: HostOptions }>[]): readonly WantedHost[] {
+  const { aliases = [] } = claims.find(({ options }) => options.aliases.length > 0)?.options ?? {}
   const wanted = aliases.map((name) => ({ name, isRedirect: false }))
   // WW4
-  if (host === '' || host.startsWith('*') || !options.some(({ hasWww }) => hasWww)) return wanted
+  if (host === '' || host.startsWith('*') || !claims.some(({ options }) => options.hasWww)) return wanted
   const name = host.startsWith(WWW) ? host.slice(WWW.length) : WWW + host
   return [...wanted, { name, isRedirect: true }]
 }

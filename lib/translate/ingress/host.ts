@@ -131,7 +131,7 @@ export class HostMerger {
   readonly #pathNotes = new MappedList<SettledHost, readonly Diagnostic[]>()
   readonly #saidOfPaths = new Sieve<readonly Diagnostic[]>((notes) => notes.length > 0)
   /** Hosts beside which others are wanted that no rule has. */
-  readonly #wanting = new Sieve<SettledHost>(({ claims, virtualHost: { host } }) => wantsHosts(host, claims))
+  readonly #wanting = new Sieve<SettledHost>(({ claims, virtualHost: { host } }) => listWanted(host, claims).length > 0)
   readonly #further = new Memo<string, VirtualHost>()
   #ingresses: readonly Claimant[] = []
   readonly #hosts = new Map<string, SettledHost>()
@@ -213,10 +213,7 @@ export class HostMerger {
     const further = new Map<string, VirtualHost>()
     for (const settled of this.#wanting.filter(this.#settled)) {
       const { virtualHost, claims } = settled
-      for (const wanted of listWanted(
-        virtualHost.host,
-        claims.map(({ options }) => options),
-      )) {
+      for (const wanted of listWanted(virtualHost.host, claims)) {
         const { name } = wanted
         if (this.#hosts.has(name) || further.has(name)) continue
         const isHostSecured = claims.some(({ ingress }) => isSecured(ingress, name))
@@ -473,15 +470,6 @@ function settle(
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
   }
-}
-
-function wantsHosts(host: string, claims: readonly HostClaims[]): boolean {
-  return (
-    listWanted(
-      host,
-      claims.map(({ options }) => options),
-    ).length > 0
-  )
 }
 
 /** Reports a canary on a host that no other Ingress has (CA1). */

@@ -1,5 +1,5 @@
 /** Passwords and auth servers (BA, EA). */
-
+import { splitVariable } from '../../../filters/field-template.ts'
 import { CONFIG_MAP, writeConfigMap } from './config-map.ts'
 import { FLAG, type NginxAnnotation, type NginxFeature, type NginxForm, type NginxReader, TEXT } from './feature.ts'
 import { writeUrl } from './variable.ts'
@@ -197,8 +197,8 @@ function writeCache(nginx: NginxReader): void {
 
 function readKeyPart(name: string): string | undefined {
   if (Object.hasOwn(KEY_PARTS, name)) return KEY_PARTS[name]
-  if (name.startsWith('cookie_')) return `cookie:${name.slice('cookie_'.length)}`
-  return name.startsWith('http_') ? `header:${name.slice('http_'.length).replaceAll('_', '-')}` : undefined
+  const part = splitVariable(name)
+  return part === undefined || part.kind === 'parameter' ? undefined : `${part.kind}:${part.name}`
 }
 
 /** Closes the routes where a part of a guard stands without the guard, not even an empty one: what was meant to be guarded would be open. */

@@ -1,4 +1,5 @@
 /** How an endpoint is chosen, and clients kept with theirs (HB, AF): settings of the Services that the paths lead to. */
+import { splitVariable } from '../../../filters/field-template.ts'
 import {
   FLAG,
   HOLDS_FOR_PORT,
@@ -15,6 +16,8 @@ const USUAL_SUBSET = 3
 /** The most that `hash-subset` and `hash-by` take. */
 const MOST_SUBSET = 100
 const MOST_PARTS = 8
+/** Characters of the name of a field, cookie or parameter. */
+const LONGEST_NAME = 128
 
 const COOKIE_SECONDS: NginxForm = {
   pattern: /^(?:-?[1-9]\d{0,11}|0)$/,
@@ -208,7 +211,7 @@ function findParts(nginx: NginxReader, text: string): readonly string[] | undefi
 /** The part of `hash-by` that a variable is; undefined: there is none. */
 function findPart(name: string): string | undefined {
   if (Object.hasOwn(PARTS, name)) return PARTS[name]
-  const [, kind, rest = ''] = /^(http|cookie|arg)_(\w{1,128})$/.exec(name) ?? []
-  if (kind === 'http') return `header:${rest.replaceAll('_', '-')}`
-  return kind === undefined ? undefined : `${kind === 'arg' ? 'query' : 'cookie'}:${rest}`
+  const part = splitVariable(name)
+  if (part === undefined || part.name.length > LONGEST_NAME) return undefined
+  return `${part.kind === 'parameter' ? 'query' : part.kind}:${part.name}`
 }

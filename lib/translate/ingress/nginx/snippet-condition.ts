@@ -1,6 +1,7 @@
 /** Conditions of `if` in snippets, as far as conditions of routes say the same. */
 import { METHODS } from 'node:http'
 import { findPatternFault, Pattern } from '../../../base/pattern.ts'
+import { splitVariable } from '../../../filters/field-template.ts'
 import type { RouteConditions, ValueCondition } from '../../../model/conditions.ts'
 import { findUnseen } from '../../../routing/predicates.ts'
 
@@ -38,14 +39,7 @@ export function readCondition(words: readonly string[]): SnippetCondition | unde
     const holds = compareHost(comparison)
     return holds && { type: 'host', holds: (host) => holds(host) !== isNegated }
   }
-  const [, kind, rest = ''] = /^(http|arg|cookie)_(\w+)$/.exec(variable) ?? []
-  const named = rest && { http: rest.replaceAll('_', '-').toLowerCase(), arg: rest, cookie: rest }[kind as 'arg']
-  const condition =
-    variable === 'request_method'
-      ? readMethods(comparison)
-      : kind !== undefined && named && (kind !== 'http' || findUnseen(named) === undefined)
-        ? readValue(kind, named, comparison)
-        : undefined
+  const condition = variable === 'request_method' ? readMethods(comparison) : readValue(comparison)
   if (condition === undefined) return undefined
   // An empty value is the same as none, which a condition on any other value tells.
   const isEmpty = value === '' && operator !== undefined
@@ -114,11 +108,13 @@ function printPattern(operator: Operator, value: string): string | undefined {
   return findPatternFault(pattern) === undefined ? pattern : undefined
 }
 
-function readValue(kind: string, name: string, { operator, value }: Comparison): RouteConditions | undefined {
-  const one = describeValue(name, operator, value)
-  if (one === undefined) return undefined
-  const list = Object.freeze([Object.freeze(one)])
-  return Object.freeze(kind === 'http' ? { headers: list } : kind === 'arg' ? { query: list } : { cookies: list })
+const KINDS = { header: 'headers', parameter: 'query', cookie: 'cookies' } as const
+
+function readValue({ variable, operator, value }: Comparison): RouteConditions | undefined {
+  const part = splitVariable(variable)
+  if (part === undefined || (part.kind === 'header' && findUnseen(part.name) !== undefined)) return undefined
+  const one = describeValue(part.name, operator, value)
+  return one && Object.freeze({ [KINDS[part.kind]]: Object.freeze([Object.freeze(one)]) })
 }
 
 function describeValue(name: string, operator: Operator | undefined, value: string): ValueCondition | undefined {
