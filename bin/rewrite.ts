@@ -1,4 +1,4 @@
-/** `portico migrate --write`: manifests with Portico's own annotations in the place of those of ingress-nginx. */
+/** `portico migrate --write` replaces annotations of ingress-nginx in manifests with annotations of Portico. */
 import { randomUUID } from 'node:crypto'
 import { chmod, chown, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -103,7 +103,7 @@ function placeOf({ line, column }: SourcePosition): Pick<SourcePosition, 'line' 
   return { line, column }
 }
 
-/** The text without its byte order mark; undefined for one whose positions are not those of its bytes. */
+/** The text without its byte order mark. Undefined: the text has line ends of old Macs (CR alone), which positions do not count. */
 function checkText(written: string): string | undefined {
   const text = written.startsWith(BOM) ? written.slice(1) : written
   return /\r(?!\n)/.test(text) ? undefined : text

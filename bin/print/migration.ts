@@ -41,7 +41,7 @@ export function printVerdict(tally: Tally): string {
   return `${parts.join(' and ')} ${refused + errors === 1 ? 'needs' : 'need'} a hand`
 }
 
-/** Objects of which there is nothing to say are left out. */
+/** It leaves out the Ingresses that have neither annotations of ingress-nginx nor problems. */
 export function printMigration(migration: Migration, paint: Paint): string {
   const { objects, problems, places } = migration
   const blocks = [

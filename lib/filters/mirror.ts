@@ -47,7 +47,7 @@ export const MIRROR = defineFilter<Options>({
     },
     'mirror-host': {
       about:
-        'the host, or host:port, that copies ask for; where it is left out, that of the request, and of mirror-url its own',
+        'the host, or host:port, that copies ask for; where it is left out, copies ask for the host of mirror-url, or of the request',
       form: AUTHORITY,
     },
     'mirror-body': {
