@@ -144,7 +144,8 @@ function createRoute(route: Route, conditions: RouteConditions | undefined, filt
 }
 
 function withFilter({ filters = [] }: Route, filter: FilterConfig): Pick<Route, 'filters'> {
-  const others = filters.filter(({ name }) => !ANSWERING.has(name))
+  // No endpoint is asked, for which something would be rewritten.
+  const others = filters.filter(({ name }) => !ANSWERING.has(name) && name !== 'url-rewrite')
   const orderOf = ({ name }: FilterConfig): number => findFilter(name).order
   return { filters: Object.freeze([...others, filter].sort((a, b) => orderOf(a) - orderOf(b))) }
 }

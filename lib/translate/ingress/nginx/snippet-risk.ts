@@ -121,7 +121,7 @@ export function refusesNothing(text: string): boolean {
 /** True if requests that the directive keeps out, or sends elsewhere, would reach endpoints without it. */
 export function mayGuard(directive: Directive): boolean {
   const { name, words, block } = directive
-  if (block === undefined) return !HARMLESS.has(name)
+  if (block === undefined) return !HARMLESS.has(name) && !(name === 'proxy_ssl_verify' && words.join() === 'off')
   if (name === 'location') return block.some((inner) => (inner.name === 'return' ? isRefusal(inner) : mayGuard(inner)))
   if (name !== 'if') return true
   const isOfUrl = URL_VARIABLES.has(findConditionVariable(words) ?? '')

@@ -162,9 +162,9 @@ class SnippetReader {
       case 'more_set_input_headers':
         return this.#takeLines('request', words)
       case 'more_clear_headers':
-        return this.#takeNames('response', words)
+        return this.#takeNames('response', words.map(cutValue))
       case 'more_clear_input_headers':
-        return this.#takeNames('request', words)
+        return this.#takeNames('request', words.map(cutValue))
       case 'proxy_hide_header':
         return words.length === 1 ? this.#takeNames('response', words) : FORM
       case 'add_header':
@@ -186,6 +186,8 @@ class SnippetReader {
         return this.#takeSwitch('response-buffering', words, 'all', 'short')
       case 'proxy_request_buffering':
         return this.#takeSwitch('request-buffering', words, 'all', 'none')
+      case 'proxy_ssl_verify':
+        return 'the Service says it, with portico.dev/verify-tls: "false"'
       case 'gzip':
         if (words.length !== 1 || !/^(?:on|off)$/.test(first)) return FORM
         return this.#say('compress', first === 'on' ? 'gzip' : 'false')
@@ -439,6 +441,11 @@ class SnippetReader {
   }
 }
 
+/** Of a field that is removed nginx takes the name alone. */
+function cutValue(word: string): string {
+  return word.replace(/:.*$/s, '')
+}
+
 /** The text of an answer may have lines. */
 function hasControls({ name, words }: Directive): boolean {
   const controls = name === 'return' ? /[\x00-\x08\x0b-\x1f\x7f]/ : /[\x00-\x1f\x7f]/
@@ -495,6 +502,11 @@ function readReturn(
     if (text.includes('$')) return undefined
     return { 'respond-status': status, 'respond-body': text, 'respond-content-type': mediaType }
   }
+  const [, asked] =
+    /^([^$]*|\$scheme:\/\/\$(?:host|http_host|best_http_host)\/[^$]*)\$is_args\$(?:args|query_string)$/.exec(
+      text ?? '',
+    ) ?? []
+  if (asked !== undefined) return readPathRedirect('', asked, first)
   const url = translate(words.length === 1 && !REDIRECT_CODES.has(first) ? first : (text ?? ''))
   return url === undefined || url === ''
     ? undefined

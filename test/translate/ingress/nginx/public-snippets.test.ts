@@ -104,7 +104,9 @@ location = /.well-known/carddav {
   ['closed', 'default_type application/json;\nif ( $scheme = http ){\n  return 400 \'{"title": "Bad Request"}\';\n}'],
   ['closed', 'server_name _;'],
   ['closed', 'listen 8080;'],
-  ['closed', 'proxy_ssl_verify off;'],
+  ['part', 'proxy_ssl_verify off;'],
+  ['closed', 'proxy_ssl_verify on;'],
+  ['done', 'location = /callback {\n  return 301 /auth/v1/callback$is_args$args;\n}'],
 ]
 
 for (const [name, cases] of [

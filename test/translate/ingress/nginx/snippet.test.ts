@@ -21,7 +21,7 @@ t.test('SN2 fields of answers and of requests', async (t) => {
           # security
           more_set_headers "X-Frame-Options: DENY" 'X-Host: $host';
           more_set_headers "X-Old:";
-          more_clear_headers Server X-Gone;
+          more_clear_headers "Server: " X-Gone;
           add_header X-Content-Type-Options "nosniff" always;
           add_header Cache-Control "public, max-age=60";
           add_header X-Empty "";
@@ -228,6 +228,18 @@ t.test('if: a parameter is not compared with text that is percent-encoded', asyn
   t.equal(route.action.type, 'unavailable')
 })
 
+t.test('an answer for one path does not rewrite', async (t) => {
+  const nginx = { 'rewrite-target': '/$2', ...snippet('rewrite ^(/dashboard)$ $1/ redirect;') }
+  const { diagnostics, routes } = translateNginx({
+    a: { nginx, paths: [['/dashboard(/|$)(.*)', 'ImplementationSpecific']] },
+  })
+  t.same(diagnostics, [], 'no group of the path is missed')
+  t.same(
+    routes.map(({ filters }) => filters?.map(({ name }) => name)),
+    [['redirect'], ['url-rewrite']],
+  )
+})
+
 t.test('answers for one path', async (t) => {
   const doors = await startNginx(t, {
     dash: {
@@ -246,7 +258,8 @@ t.test('answers for one path', async (t) => {
   return 301 $scheme://$host/remote.php/dav;
 }
 location = /private { deny all; }
-location = /api { return 404; }`,
+location = /api { return 404; }
+location = /callback { return 307 /auth$is_args$args; }`,
       },
     },
     api: { host: 'cloud.test', paths: [['/api', 'Exact'], ['/api/v1']], nginx: {} },
@@ -260,6 +273,8 @@ location = /api { return 404; }`,
     ['dash', '/old.html', 301, /^https:\/\/new\.example\.com\/n$/],
     ['cloud', '/.well-known/carddav', 301, /\/\/cloud\.test\/remote\.php\/dav$/],
     ['cloud', '/.well-known/carddav/x', 200],
+    ['cloud', '/callback?a=b', 307, /\/auth\?a=b$/],
+    ['cloud', '/callback', 307, /\/auth$/],
     ['cloud', '/private', 403],
     ['cloud', '/private/x', 200],
     ['cloud', '/api', 404],
