@@ -73,7 +73,7 @@ function printProblem({ code, message }: Diagnostic): string {
   return `${code} ${message}`
 }
 
-/** What is known of an annotation by its name alone. */
+/** What is known of an annotation by its name, and of what differs by its value. */
 function describe(
   ingress: Ingress,
   name: string,
@@ -83,7 +83,11 @@ function describe(
     return { idle: 'of a canary it is ignored, as in ingress-nginx' }
   }
   // The table is that of a page, with links.
-  if (feature !== undefined) return { differs: feature.annotations[name]!.differs?.replace(/\[(.*?)\]\(.*?\)/g, '$1') }
+  if (feature !== undefined) {
+    const { differs, alike } = feature.annotations[name]!
+    const value = ingress.meta.annotations[NGINX_DOMAIN + name]!.trim()
+    return alike?.test(value) ? {} : { differs: differs?.replace(/\[(.*?)\]\(.*?\)/g, '$1') }
+  }
   if (Object.hasOwn(REFUSED, name)) return { refused: REFUSED[name]! }
   if (Object.hasOwn(IDLE, name)) return { idle: IDLE[name]! }
   return { idle: 'ingress-nginx does not know it, and it does nothing here either' }

@@ -28,6 +28,33 @@ t.test('an annotation is as the table of all annotations says, and names the opt
   }
 })
 
+t.test('a value of which nothing that differs is true is exact', async (t) => {
+  const cases: Readonly<Record<string, readonly [alike: string, different: string]>> = {
+    'affinity-mode': ['persistent', 'balanced'],
+    'cors-max-age': ['600', '1728000'],
+    'enable-cors': ['false', 'true'],
+    'force-ssl-redirect': ['false', 'true'],
+    'from-to-www-redirect': ['false', 'true'],
+    'proxy-cookie-path': ['/a /b', '~^/a /b'],
+    'proxy-next-upstream': ['error http_502', 'error timeout'],
+    'proxy-next-upstream-tries': ['3', '0'],
+    'proxy-redirect-from': ['off', 'default'],
+    'session-cookie-max-age': ['172800', '0'],
+    'session-cookie-samesite': ['Lax', 'None'],
+    'ssl-redirect': ['false', 'true'],
+    'upstream-vhost': ['shop.internal', '$service_name.svc'],
+    'use-regex': ['false', 'true'],
+  }
+  for (const [name, [alike, different]] of Object.entries(cases)) {
+    t.match((await judgeOne({ [name]: alike }))[name], { support: 'exact', reasons: [] }, alike)
+    t.not((await judgeOne({ [name]: different }))[name]?.support, 'exact', `${name}: ${different}`)
+  }
+  for (const name of ['auth-realm', 'proxy-ssl-verify', 'session-cookie-path', 'session-cookie-change-on-failure']) {
+    const value = { 'proxy-ssl-verify': 'on', 'session-cookie-path': '/a' }[name] ?? 'true'
+    t.match((await judgeOne({ [name]: value }))[name], { support: 'exact' }, name)
+  }
+})
+
 t.test('what nobody would notice is exact, with the reason', async (t) => {
   const judged = await judgeOne(Object.fromEntries(Object.keys(IDLE).map((name) => [name, '1'])))
   for (const [name, message] of Object.entries(IDLE)) {

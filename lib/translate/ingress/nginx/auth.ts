@@ -1,7 +1,15 @@
 /** Passwords and auth servers (BA, EA). */
 import { splitVariable } from '../../../filters/field-template.ts'
 import { CONFIG_MAP, writeConfigMap } from './config-map.ts'
-import { FLAG, type NginxAnnotation, type NginxFeature, type NginxForm, type NginxReader, TEXT } from './feature.ts'
+import {
+  FLAG,
+  type NginxAnnotation,
+  type NginxFeature,
+  type NginxForm,
+  type NginxReader,
+  TEXT,
+  WRITTEN,
+} from './feature.ts'
 import { writeUrl } from './variable.ts'
 
 const TYPE: NginxForm = {
@@ -47,6 +55,7 @@ export const BASIC_AUTH: NginxFeature = {
       onFault: 'default',
       options: ['basic-auth-realm'],
       differs: 'without it the realm is `Restricted`',
+      alike: WRITTEN,
     },
   },
   write(nginx) {

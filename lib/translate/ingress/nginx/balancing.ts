@@ -8,6 +8,8 @@ import {
   type NginxForm,
   type NginxReader,
   NUMBER,
+  OFF,
+  WRITTEN,
 } from './feature.ts'
 
 /** Seconds: browsers keep no cookie longer. */
@@ -30,6 +32,7 @@ const AGE: NginxAnnotation = {
   onFault: 'default',
   options: [],
   differs: '400 days at most; `0` and less, with which browsers forget the cookie at once, are the same as none',
+  alike: /^[1-9]\d{0,6}$/,
 }
 
 export const AFFINITY: NginxFeature = {
@@ -50,6 +53,7 @@ export const AFFINITY: NginxFeature = {
       onFault: 'default',
       options: ['affinity-type'],
       differs: 'always `persistent`: new endpoints get new clients alone',
+      alike: /^persistent$/,
     },
     'affinity-canary-behavior': {
       form: { pattern: /^(?:sticky|legacy)$/, fault: 'is neither sticky nor legacy', help: 'write "sticky"' },
@@ -68,6 +72,7 @@ export const AFFINITY: NginxFeature = {
       onFault: 'default',
       options: ['affinity-cookie-path'],
       differs: '`/` where it is missing and the path of the rule is a regular expression',
+      alike: WRITTEN,
     },
     'session-cookie-domain': {
       form: {
@@ -83,6 +88,7 @@ export const AFFINITY: NginxFeature = {
       onFault: 'default',
       options: ['affinity-cookie-same-site'],
       differs: '`None` is left out of a cookie that is not Secure, since browsers refuse that',
+      alike: /^(?:lax|strict)$/i,
     },
     'session-cookie-secure': { form: FLAG, onFault: 'default', options: ['affinity-cookie-secure'] },
     'session-cookie-max-age': { ...AGE, options: ['affinity-cookie-max-age'] },
@@ -92,12 +98,14 @@ export const AFFINITY: NginxFeature = {
       onFault: 'default',
       options: ['affinity-on-dead'],
       differs: 'where it is missing, a client whose endpoint fails gets another one, as with `true`',
+      alike: WRITTEN,
     },
     'session-cookie-conditional-samesite-none': {
       form: FLAG,
       onFault: 'default',
       options: ['affinity-cookie-same-site'],
       differs: '`SameSite=None` goes to all clients, old ones that misread it too',
+      alike: OFF,
     },
   },
   write(nginx) {

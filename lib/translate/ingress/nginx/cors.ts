@@ -1,5 +1,5 @@
 /** Pages of other origins (CO). */
-import { FLAG, type NginxFeature, type NginxForm, NUMBER, TEXT } from './feature.ts'
+import { FLAG, type NginxFeature, type NginxForm, NUMBER, OFF, TEXT } from './feature.ts'
 
 const USUAL_METHODS = 'GET, PUT, POST, DELETE, PATCH, OPTIONS'
 const USUAL_HEADERS =
@@ -32,6 +32,7 @@ export const CORS: NginxFeature = {
       options: ['cors-allow-origins'],
       differs:
         'OPTIONS is answered only where it is a preflight, and then to other origins too, which it allows nothing; 204 has no Content-Type',
+      alike: OFF,
     },
     'cors-allow-origin': { form: TEXT, onFault: 'default', options: ['cors-allow-origins'] },
     'cors-allow-methods': { form: METHODS, onFault: 'default', options: ['cors-allow-methods'] },
@@ -41,6 +42,7 @@ export const CORS: NginxFeature = {
       onFault: 'default',
       options: ['cors-allow-credentials'],
       differs: 'credentials are not allowed where all origins, or `null`, are: any page could act for its users',
+      alike: OFF,
     },
     'cors-expose-headers': { form: FIELDS, onFault: 'default', options: ['cors-expose-headers'] },
     'cors-max-age': {
@@ -48,6 +50,7 @@ export const CORS: NginxFeature = {
       onFault: 'default',
       options: ['cors-max-age'],
       differs: 'at most a day, which no browser exceeds',
+      alike: /^(?:\d{1,4}|[1-7]\d{4}|86400)$/,
     },
   },
   write(nginx) {

@@ -1,5 +1,5 @@
 /** The protocol that endpoints are spoken to in, and TLS to them (BP): settings of the Services that the paths lead to. */
-import { HOLDS_FOR_PORT, type NginxFeature, type NginxForm, NUMBER, SWITCH, TEXT } from './feature.ts'
+import { HOLDS_FOR_PORT, type NginxFeature, type NginxForm, NUMBER, SWITCH, TEXT, WRITTEN } from './feature.ts'
 
 /** By the value in upper case. */
 const PROTOCOLS: Readonly<Record<string, string>> = { HTTP: 'http', HTTPS: 'https', AUTO_HTTP: 'auto' }
@@ -55,6 +55,7 @@ export const ENDPOINT_TLS: NginxFeature = {
       onFault: 'default',
       options: ['verify-tls'],
       differs: '`on` where it is missing',
+      alike: WRITTEN,
     },
     'proxy-ssl-name': {
       form: {

@@ -36,6 +36,8 @@ export type NginxAnnotation = Readonly<{
   options: readonly string[]
   /** What is not as in ingress-nginx; undefined: nothing. */
   differs?: string
+  /** Values of which nothing of that is true. */
+  alike?: RegExp
 }>
 
 /** Annotations that act together. */
@@ -97,6 +99,12 @@ export const FLAG: NginxForm = {
   fault: 'is neither true nor false',
   help: 'write "true" or "false"',
 }
+
+/** `alike` of what only differs where it is on. */
+export const OFF = /^(?:0|f|F|FALSE|false|False)$/
+
+/** `alike` of what only differs where it is not written. */
+export const WRITTEN = /./
 
 /** Undefined: the text is no flag. */
 export function readFlag(text: string | undefined): boolean | undefined {

@@ -1,7 +1,7 @@
 /** What concerns whole hosts and other Ingresses: further names, `www.`, canaries (SA, WW, CA). */
 import { findPatternFault } from '../../../base/pattern.ts'
 import type { CanaryTerms } from '../canary.ts'
-import { FLAG, type NginxFeature, type NginxForm, type NginxReader, NUMBER, TEXT } from './feature.ts'
+import { FLAG, type NginxFeature, type NginxForm, type NginxReader, NUMBER, OFF, TEXT } from './feature.ts'
 
 export const SERVER_ALIAS: NginxFeature = {
   scope: 'host',
@@ -32,6 +32,7 @@ export const WWW: NginxFeature = {
       onFault: 'refused',
       options: ['host-www'],
       differs: 'the URL names a port only where it is not the usual one, and keeps a slash at its end',
+      alike: OFF,
     },
   },
   write(nginx) {

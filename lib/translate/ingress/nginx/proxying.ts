@@ -88,12 +88,14 @@ export const NEXT_UPSTREAM: NginxFeature = {
       options: ['retry-conditions', 'retry-methods', 'retry-try-timeout', 'tries'],
       differs:
         'after `timeout`, an endpoint that was connected to is given up for another one only with `proxy-read-timeout`',
+      alike: /^(?!.*\btimeout\b)./,
     },
     'proxy-next-upstream-tries': {
       form: NUMBER,
       onFault: 'default',
       options: ['tries'],
       differs: '`0` asks each endpoint once',
+      alike: /^[1-9]\d?$/,
     },
     'proxy-next-upstream-timeout': { form: NUMBER, onFault: 'default', options: ['retry-within'] },
   },
@@ -139,21 +141,34 @@ export const BUFFERING: NginxFeature = {
   },
 }
 
+const HOST = 'write a host, or host:port, without variables'
+const PLAIN_HOST = /^[A-Za-z0-9.:-]+$/
+
 export const UPSTREAM_HOST: NginxFeature = {
   scope: 'location',
   annotations: {
     'upstream-vhost': {
       form: {
-        pattern: /^[A-Za-z0-9.:-]{1,255}$/,
+        pattern: /^[-\w.~/:^$[\](){}*+?|&=\\]{1,255}$/,
         fault: 'is no host',
-        help: 'write a host, or host:port, without variables',
+        help: HOST,
       },
       onFault: 'default',
       options: ['rewrite-host'],
-      differs: 'variables are not replaced',
+      differs: 'variables are not replaced: endpoints are asked for the host of the client',
+      alike: PLAIN_HOST,
     },
   },
-  write: (nginx) => nginx.copy('upstream-vhost', 'rewrite-host'),
+  write(nginx) {
+    const host = nginx.text('upstream-vhost')
+    if (host === undefined || PLAIN_HOST.test(host)) nginx.copy('upstream-vhost', 'rewrite-host')
+    else
+      nginx.warn(
+        'upstream-vhost',
+        `"${host}" is no host`,
+        `${HOST}; until then endpoints are asked for the host of the client`,
+      )
+  },
 }
 
 export const ERROR_PAGES: NginxFeature = {
@@ -222,12 +237,14 @@ export const COOKIES: NginxFeature = {
       onFault: 'default',
       options: ['cookie-domain'],
       differs: 'regular expressions and variables are not read',
+      alike: /^[^~$]+$/,
     },
     'proxy-cookie-path': {
       form: PAIR,
       onFault: 'default',
       options: ['cookie-path'],
       differs: 'regular expressions and variables are not read',
+      alike: /^[^~$]+$/,
     },
   },
   write(nginx) {
@@ -257,7 +274,8 @@ export const LOCATION: NginxFeature = {
       form: BEGINNING,
       onFault: 'default',
       options: ['location-from'],
-      differs: '`default` and `off` leave Location as it is',
+      differs: '`default` leaves Location as it is',
+      alike: /^(?!default$)./,
     },
     'proxy-redirect-to': { form: BEGINNING, onFault: 'default', options: ['location-to'] },
   },

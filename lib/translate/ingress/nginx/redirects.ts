@@ -1,5 +1,5 @@
 /** Redirects and rewritings (SSL, RD, AR, R, XP). */
-import { FLAG, type NginxFeature, type NginxForm, type NginxReader, NUMBER } from './feature.ts'
+import { FLAG, type NginxFeature, type NginxForm, type NginxReader, NUMBER, OFF } from './feature.ts'
 import { translateGroups, writeUrl } from './variable.ts'
 
 const REDIRECT_TARGET: NginxForm = {
@@ -77,6 +77,9 @@ function writeRedirect(nginx: NginxReader, name: string, usual: number, most: nu
   return true
 }
 
+const TO_HTTPS =
+  'a slash at the end of the URL is kept; paths of ACME challenges are redirected too; a port of HTTPS other than 443 is named'
+
 export const HTTPS: NginxFeature = {
   scope: 'location',
   annotations: {
@@ -84,10 +87,16 @@ export const HTTPS: NginxFeature = {
       form: FLAG,
       onFault: 'default',
       options: ['https-redirect'],
-      differs:
-        'a slash at the end of the URL is kept; paths of ACME challenges are redirected too; a port of HTTPS other than 443 is named',
+      differs: TO_HTTPS,
+      alike: OFF,
     },
-    'force-ssl-redirect': { form: FLAG, onFault: 'default', options: ['https-redirect'] },
+    'force-ssl-redirect': {
+      form: FLAG,
+      onFault: 'default',
+      options: ['https-redirect'],
+      differs: TO_HTTPS,
+      alike: OFF,
+    },
   },
   write(nginx) {
     // SSL2, SSL5: by itself a host is redirected where a tls section names it.
@@ -127,6 +136,7 @@ export const REWRITE: NginxFeature = {
       onFault: 'default',
       options: ['path-type'],
       differs: 'expressions are those of RE2, without look-around and back-references',
+      alike: OFF,
     },
   },
   write(nginx) {

@@ -89,7 +89,15 @@ t.test('UV1 upstream-vhost is the host that endpoints are asked for', async (t) 
   t.match(optionsOf(translateOne({ 'upstream-vhost': 'shop.internal' }).route, 'url-rewrite'), {
     host: 'shop.internal',
   })
-  t.match(translateOne({ 'upstream-vhost': '$host' }).diagnostics, [{ severity: 'warning', message: /is no host$/ }])
+  // ingress-nginx replaces variables, and takes no other signs.
+  for (const [value, help] of [
+    ['$service_name.$namespace.svc:80', /until then endpoints are asked for the host of the client$/],
+    ['a;b', /it counts as not written, as in ingress-nginx$/],
+  ] as const) {
+    const { route, diagnostics } = translateOne({ 'upstream-vhost': value })
+    t.match(diagnostics, [{ severity: 'warning', message: /is no host$/, help }], value)
+    t.equal(optionsOf(route, 'url-rewrite'), undefined)
+  }
 })
 
 t.test(
