@@ -21,7 +21,8 @@ export const IDLE: Readonly<Record<string, string>> = {
   'proxy-busy-buffers-size': 'the settings under `buffering` say what memory bodies take',
   'proxy-http-version': 'endpoints are asked in HTTP/1.1, which servers of HTTP/1.0 answer too',
   'proxy-max-temp-file-size': '`buffering.answerDisk` of the settings says how long buffered answers may be',
-  'relative-redirects': 'redirects name the whole URL, which leads to the same place',
+  'relative-redirects':
+    'a redirect to a path names the path, and all others the whole URL, which lead to the same place',
   'service-upstream':
     'endpoints are always asked themselves, with the retries and health checks that this makes possible',
   'ssl-prefer-server-ciphers': 'the ciphers of TLS 1.3 and 1.2 that are offered are all good ones',
