@@ -74,7 +74,7 @@ function findReaders(
 }
 
 function describeBoot({ configuration, ports, listenerStates }: Gateway) {
-  const { model, settings, diagnostics, sources, files, objects } = configuration
+  const { model, settings, controller, diagnostics, sources, files, objects } = configuration
   // Counted from the start of the process, as the user experiences it.
   const descriptors = findDescriptorLimit()
   const elapsedMs = performance.now()
@@ -82,6 +82,7 @@ function describeBoot({ configuration, ports, listenerStates }: Gateway) {
     version: VERSION,
     model,
     settings,
+    controller,
     diagnostics,
     sources,
     files,
@@ -95,7 +96,8 @@ function describeBoot({ configuration, ports, listenerStates }: Gateway) {
 
 /** The facts of the boot table as log lines: one for the whole, one for each problem. */
 function logBoot(gateway: Gateway): void {
-  const { version, model, settings, diagnostics, files, objects, ports, descriptors, elapsedMs } = describeBoot(gateway)
+  const { version, model, settings, controller, diagnostics, files, objects, ports, descriptors, elapsedMs } =
+    describeBoot(gateway)
   const { error, warning } = countDiagnostics(diagnostics)
   gateway.log.info(
     {
@@ -104,6 +106,8 @@ function logBoot(gateway: Gateway): void {
       ...ports,
       files,
       objects,
+      ...(settings.compatibility === 'ingress-nginx' && { compatibility: settings.compatibility }),
+      ...(controller && { controller: controller.name }),
       unserved: countUnserved(diagnostics),
       hosts: findIngressTable(model).hosts.length,
       routes: model.counts.routes,

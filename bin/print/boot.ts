@@ -17,6 +17,7 @@ import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import { printConditions } from '../../lib/report/print.ts'
 import { describeShares } from '../../lib/report/shares.ts'
+import type { ControllerDefaults } from '../../lib/settings/compatibility.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
@@ -28,6 +29,8 @@ export type Boot = Readonly<{
   version: string
   model: Model
   settings: Settings
+  /** Of another controller; undefined: none is read. */
+  controller: ControllerDefaults | undefined
   diagnostics: readonly Diagnostic[]
   ports: BoundPorts
   /** The states of the ports that Services open, by id: `open`, or the reason why it is not. */
@@ -63,6 +66,7 @@ export function printBoot(boot: Boot, paint: Paint): string {
     ...printServiceListeners(boot, paint),
     ...printListeners(boot, paint),
     ...printReachable(boot, paint),
+    ...printCompatibility(boot),
     ...printDescriptors(boot, paint),
     ...printTrial(boot),
     ...(problems.length > 0 ? ['', ...printProblems(problems.slice(0, MOST_PROBLEMS), paint)] : []),
@@ -274,6 +278,13 @@ function printReachable({ model, settings, ports, listenerStates }: Boot, paint:
   return [
     `  ${paint('yellow', 'open')}     ${shown}${more}: reachable from the network (from this machine alone: --local)`,
   ]
+}
+
+/** Tells whose defaults hold, since nothing in the settings may say so. */
+function printCompatibility({ settings, controller }: Boot): string[] {
+  if (settings.compatibility !== 'ingress-nginx') return []
+  const keys = controller && `, and ${printCount(controller.count, 'key')} of ${escapeText(controller.name)}`
+  return [`  defaults of ingress-nginx${keys ?? ''}: portico get settings`]
 }
 
 /** Warns if the limit of file descriptors is low, or below the configured number of connections. */

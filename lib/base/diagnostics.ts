@@ -54,6 +54,10 @@ export const DIAGNOSTICS = {
   PORTICO_SET_FIELD_VALUE: ['error', 'a setting has a value that is not allowed'],
   PORTICO_SET_MISSING: ['error', 'the file given with -c holds no GatewayConfiguration'],
   PORTICO_SET_DUPLICATE: ['error', 'more than one GatewayConfiguration was given'],
+  PORTICO_SET_CONTROLLER: [
+    'warning',
+    "a key of the controller's ConfigMap is not done as it is written; an error where it guards",
+  ],
   // References
   PORTICO_REF_SERVICE_NOT_FOUND: ['error', 'an Ingress names a Service that does not exist'],
   PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],

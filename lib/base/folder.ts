@@ -17,24 +17,25 @@ export function findFolderFault(path: string): string | undefined {
 
 /**
  * Makes a folder for this user alone, unless it exists. One level at a time: Node's recursive `mkdir` never returns below a folder
- * that takes no children, such as /proc. Throws Node's errors.
+ * that takes no children, such as /proc. Another process may make the same folders meanwhile. Throws Node's errors.
  */
 export async function makeFolder(path: string): Promise<void> {
+  const missing = await makeBelowParent(path)
+  if (missing === undefined) return
+  await makeFolder(dirname(path))
+  // With its parent there, ENOENT means that the parent takes no children.
+  const fault = await makeBelowParent(path)
+  if (fault !== undefined) throw fault
+}
+
+/** Node's error where the parent is missing; undefined: the folder is there now. */
+async function makeBelowParent(path: string): Promise<Error | undefined> {
   try {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
-    const parent = dirname(path)
-    if (code !== 'ENOENT' || parent === path) throw error
-    // ENOENT below a parent that exists means that the parent takes no children.
-    const isMissing = await stat(parent).then(
-      () => false,
-      () => true,
-    )
-    if (!isMissing) throw error
-    await makeFolder(parent)
-    // Another process may have made it meanwhile.
-    await makeFolder(path)
+    if (code === 'ENOENT') return error as Error
+    if (code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
   }
+  return undefined
 }

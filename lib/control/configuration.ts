@@ -14,7 +14,7 @@ import { MergedProvider } from '../providers/merged-provider.ts'
 import type { ChangeListener, Manifests, Provider, Watch } from '../providers/provider.ts'
 import { SecretSources } from '../providers/secret-sources.ts'
 import { TextProvider } from '../providers/text-provider.ts'
-import { NGINX_CONTROLLER } from '../settings/compatibility.ts'
+import { type ControllerDefaults, NGINX_CONTROLLER } from '../settings/compatibility.ts'
 import {
   chooseSettingsDocument,
   keepRestartSettings,
@@ -28,6 +28,7 @@ import {
 import type { Settings } from '../settings/table.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { type Allocations, NO_ALLOCATIONS } from '../translate/exposure/allocation.ts'
+import { readControllerConfig } from '../translate/ingress/nginx/controller-config.ts'
 import { checkDefaults } from '../translate/route-policy/default-options.ts'
 import { Translator } from '../translate/translate.ts'
 import { findAllocationFile, readAllocations } from './allocations.ts'
@@ -55,6 +56,8 @@ export type Configuration = {
   readonly written: Settings
   /** Where each setting's value came from, by dotted name. */
   readonly provenance: ReadonlyMap<string, SettingSource>
+  /** The ConfigMap of the controller that Portico stands in for; undefined: none is read. */
+  readonly controller: ControllerDefaults | undefined
   readonly resources: ResourceSet
   readonly model: Model
   /** The ports and addresses that Services were given: the same object for as long as they are the same. */
@@ -140,6 +143,7 @@ export class ConfigurationLoader {
     const {
       settings: resolved,
       provenance,
+      controller,
       kept: keptSettings,
     } = this.#resolve(document, manifests.resources, diagnostics)
     const written = keepSettings(last?.written, resolved)
@@ -160,6 +164,7 @@ export class ConfigurationLoader {
       settings,
       written,
       provenance,
+      controller,
       resources,
       model,
       allocations,
@@ -209,7 +214,8 @@ export class ConfigurationLoader {
     const { environment, flags } = this.#input
     const isDropIn = (served: readonly string[]): boolean => servesNginxClass(resources, served)
     const problems = new DiagnosticList()
-    const resolved = resolveSettings({ document, environment, flags, isDropIn }, problems)
+    const readController = (name: string, list: DiagnosticList) => readControllerConfig(resources, name, list)
+    const resolved = resolveSettings({ document, environment, flags, isDropIn, readController }, problems)
     const isInFile = resolved.provenance.get('routes') === 'file'
     const origin = isInFile && document ? veilSettings(document.origin) : undefined
     checkDefaults(resolved.settings.routes, origin, problems)
@@ -270,9 +276,12 @@ function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[
   return codes.length === 0 ? diagnostics : diagnostics.filter(({ code }) => !codes.includes(code))
 }
 
-/** Whether any setting could not be used as written. A second settings document is no such thing: the first is in force. */
+/** Errors with codes of settings that keep no setting from being used: of two documents the first is in force, and guards close routes. */
+const HARMLESS: ReadonlySet<string> = new Set(['PORTICO_SET_DUPLICATE', 'PORTICO_SET_CONTROLLER'])
+
+/** True if a setting could not be used as written. */
 export function hasSettingErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some(
-    ({ code, severity }) => severity === 'error' && code.startsWith('PORTICO_SET_') && code !== 'PORTICO_SET_DUPLICATE',
+    ({ code, severity }) => severity === 'error' && code.startsWith('PORTICO_SET_') && !HARMLESS.has(code),
   )
 }

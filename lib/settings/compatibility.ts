@@ -3,6 +3,26 @@
 /** `spec.controller` of the IngressClasses of ingress-nginx. */
 export const NGINX_CONTROLLER = 'k8s.io/ingress-nginx'
 
+/** What the ConfigMap of another controller says in the place of defaults. */
+export type ControllerDefaults = Readonly<{
+  /** The ConfigMap, for people. */
+  name: string
+  /** How many of its keys have an effect. */
+  count: number
+  /** By dotted names, as environment variables would have them. */
+  settings: ReadonlyMap<string, string>
+  /** Options of all routes, by their names in a RoutePolicy; an empty text takes a default away. */
+  routes: Readonly<Record<string, string>>
+  /** It guards in a way that is not there. */
+  isRefusing: boolean
+}>
+
+/** What all routes do where a guard of the controller cannot be done. */
+export const REFUSING: Readonly<Record<string, string>> = {
+  maintenance: 'true',
+  maintenanceMessage: 'This gateway cannot check requests.',
+}
+
 /** By dotted names of settings: the defaults of ingress-nginx where Portico has others. */
 export const NGINX_DEFAULTS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   // proxy-body-size
@@ -14,6 +34,7 @@ export const NGINX_DEFAULTS: ReadonlyMap<string, unknown> = new Map<string, unkn
   ['upstream.tries', 3],
   // proxy-request-buffering
   ['upstream.requestBuffering', 'all'],
-  // hsts, of answers over TLS
-  ['routes', { hsts: 'max-age=31536000; includeSubDomains' }],
 ])
+
+/** Options of all routes: hsts, of answers over TLS. */
+export const NGINX_ROUTES: Readonly<Record<string, string>> = { hsts: 'max-age=31536000; includeSubDomains' }

@@ -8,7 +8,7 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { NGINX_DEFAULTS } from './compatibility.ts'
+import { type ControllerDefaults, NGINX_DEFAULTS, NGINX_ROUTES, REFUSING } from './compatibility.ts'
 import { explainFormer } from './former-setting.ts'
 import { checkRules } from './rules.ts'
 import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
@@ -56,17 +56,21 @@ export type SettingsInput = {
   flags: SettingOverrides
   /** True where these `ingressClasses` serve manifests of ingress-nginx, which turns the setting `compatibility` on if it is `auto`. */
   isDropIn?: (ingressClasses: readonly string[]) => boolean
+  /** Reads the ConfigMap of the controller that Portico stands in for, by the setting `controllerConfigMap`; is called where `compatibility` is on. */
+  readController?: (name: string, diagnostics: DiagnosticList) => ControllerDefaults | undefined
 }
 
 export type ResolvedSettings = {
   readonly settings: Settings
   /** By dotted name. */
   readonly provenance: ReadonlyMap<string, SettingSource>
+  /** Undefined: no ConfigMap of a controller is read. */
+  readonly controller: ControllerDefaults | undefined
 }
 
 /** All settings with every check applied; problems go to `diagnostics`. */
 export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticList): ResolvedSettings {
-  const { document, environment, flags, isDropIn } = input
+  const { document, environment, flags, isDropIn, readController } = input
   const provenance = new Map<string, SettingSource>()
   const values = new Map<string, unknown>()
   const places = new Map<string, DiagnosticDetails>()
@@ -115,15 +119,33 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   if (isAuto && isDropIn?.(values.get('ingressClasses') as readonly string[])) {
     values.set('compatibility', 'ingress-nginx')
   }
+  let controller: ControllerDefaults | undefined
   if (values.get('compatibility') === 'ingress-nginx') {
-    for (const [name, value] of NGINX_DEFAULTS) {
+    controller = readController?.(values.get('controllerConfigMap') as string, diagnostics)
+    for (const [name, value] of listCompatible(controller)) {
       if (provenance.get(name) !== 'default') continue
       values.set(name, value)
       provenance.set(name, 'compatibility')
     }
+    const isRefusing = controller?.isRefusing === true && values.get('unsupportedGuards') === 'refuse'
+    const routes = { ...NGINX_ROUTES, ...controller?.routes, ...(isRefusing && REFUSING) }
+    const usual = Object.entries(routes).filter(([, value]) => value !== '')
+    values.set('routes', { ...Object.fromEntries(usual), ...(values.get('routes') as object) })
+    if (provenance.get('routes') === 'default') provenance.set('routes', 'compatibility')
   }
   for (const name of checkRules(values, places, diagnostics)) provenance.set(name, 'default')
-  return { settings: nest(SETTINGS, [], values) as Settings, provenance }
+  return { settings: nest(SETTINGS, [], values) as Settings, provenance, controller }
+}
+
+/** The values of settings that another controller has where nothing is written. A value that Portico does not take leaves the default. */
+function listCompatible(controller: ControllerDefaults | undefined): ReadonlyMap<string, unknown> {
+  const values = new Map(NGINX_DEFAULTS)
+  for (const { name, read } of SETTING_LIST) {
+    const text = controller?.settings.get(name)
+    const given = text === undefined ? undefined : read(text, 'text', environmentName(name))
+    if (given !== undefined && 'value' in given) values.set(name, given.value)
+  }
+  return values
 }
 
 /** Dotted names whose value differs and that are read once, at the start. */

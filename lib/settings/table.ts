@@ -433,6 +433,12 @@ export const SETTINGS = {
     default: 'auto',
     doc: 'ingress-nginx: IngressClasses with the controller k8s.io/ingress-nginx are served, and settings that are not written have the defaults of ingress-nginx: bodies of 1Mi (limits.bodyBytes), pauses of 60s in answers and tunnels, three tries, whole request bodies before an endpoint is asked, HSTS. auto: the same, if ingressClasses names such an IngressClass. Annotations of ingress-nginx are read either way.',
   }),
+  controllerConfigMap: string({
+    default: '',
+    pattern: '^(?:[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*)?$',
+    form: 'namespace/name',
+    doc: 'The ConfigMap of the controller of ingress-nginx among the manifests, as in ingress-nginx/ingress-nginx-controller. Where compatibility is on, its keys have a say where these settings do not. Empty: the first that has the name which the charts of ingress-nginx give it.',
+  }),
   unsupportedGuards: choice(['refuse', 'serve'], {
     default: 'refuse',
     doc: 'What happens to routes whose annotations promise to refuse, check or limit requests in a way that Portico does not support: refuse answers 503, serve lets every request pass.',

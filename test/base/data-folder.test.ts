@@ -19,6 +19,15 @@ t.test('a file is put there whole, for this user alone, in a folder that is made
   t.equal(statSync(join(folder, 'x.json')).mode & 0o777, 0o600)
 })
 
+t.test('several that make the same folders at once all succeed', async (t) => {
+  const root = t.testdir()
+  for (let round = 0; round < 200; round++) {
+    const folder = join(root, String(round), 'a', 'b')
+    await Promise.all(['x', 'y', 'z', 'w'].map((name) => keepFile(folder, name, 'one')))
+    t.same(readdirSync(folder).sort(), ['w', 'x', 'y', 'z'])
+  }
+})
+
 t.test('a failed write leaves the earlier file as it was', async (t) => {
   const folder = join(t.testdir(), 'data')
   mkdirSync(join(folder, 'x.json'), { recursive: true })

@@ -12,7 +12,7 @@ import { startGateway } from './process.ts'
 const DAY = 86_400_000
 
 async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<string, string> = {}): Promise<Boot> {
-  const { model, settings, diagnostics, sources, objects } = await loadConfiguration({
+  const { model, settings, controller, diagnostics, sources, objects } = await loadConfiguration({
     sources: ['-'],
     stdin,
     flags,
@@ -23,6 +23,7 @@ async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<strin
     version: '1.2.3',
     model,
     settings,
+    controller,
     diagnostics,
     sources,
     objects,
@@ -39,6 +40,24 @@ async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<strin
 t.test('hosts in match order, wildcards, every host, default backend, weights, missing endpoints', async (t) => {
   const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
   checkGolden(t, 'test/fixtures/bin/boot/many-kinds.txt', `${printBoot(await boot(text), paintNothing)}\n`)
+})
+
+t.test('whose defaults hold, where they are those of ingress-nginx', async (t) => {
+  const flags = { compatibility: 'ingress-nginx' }
+  const map = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: ingress-nginx-controller, namespace: ingress-nginx}
+data: {proxy-body-size: 8m, worker-processes: "4"}
+`
+  t.match(
+    printBoot(await boot(map, {}, flags), paintNothing),
+    'defaults of ingress-nginx, and 1 key of ConfigMap ingress-nginx/ingress-nginx-controller: portico get settings',
+  )
+  t.match(
+    printBoot(await boot(map.replace('name: ', 'name: x'), {}, flags), paintNothing),
+    'defaults of ingress-nginx: portico',
+  )
+  t.notMatch(printBoot(await boot(map), paintNothing), 'defaults of')
 })
 
 t.test('conditions and weights of routes', async (t) => {

@@ -5,7 +5,7 @@ import { FLAG, type NginxFeature, type NginxForm, NUMBER, printSize, SECONDS, SI
 import { writeUrl } from './variable.ts'
 
 /** The most that `tries` takes. */
-const MOST_TRIES = 100
+export const MOST_TRIES = 100
 /** Seconds: the longest time that settings take. */
 const LONGEST = 2_147_483
 /** Seconds: nginx has no longer time for a connection. */
@@ -73,10 +73,15 @@ const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
   off: [],
 }
 
-const FAILURES: NginxForm = {
+export const FAILURES: NginxForm = {
   pattern: new RegExp(`^(?:${Object.keys(CONDITIONS).join('|')})(?:\\s+(?:${Object.keys(CONDITIONS).join('|')}))*$`),
   fault: 'names no failures',
   help: `write some of ${Object.keys(CONDITIONS).join(' ')}`,
+}
+
+/** What the failures are called here, each once. */
+export function readConditions(failures: readonly string[]): readonly string[] {
+  return [...new Set(failures.flatMap((failure) => CONDITIONS[failure]!))]
 }
 
 export const NEXT_UPSTREAM: NginxFeature = {
@@ -107,8 +112,8 @@ export const NEXT_UPSTREAM: NginxFeature = {
       return
     }
     if (failures !== undefined) {
-      const conditions = new Set(failures.flatMap((failure) => CONDITIONS[failure]!))
-      if (conditions.size > 0) nginx.set('retry-conditions', [...conditions].join(', '), 'proxy-next-upstream')
+      const conditions = readConditions(failures)
+      if (conditions.length > 0) nginx.set('retry-conditions', conditions.join(', '), 'proxy-next-upstream')
       // TO2: the time until the answer begins is that of one try.
       const seconds = Number(nginx.text('proxy-read-timeout') ?? 0)
       if (failures.includes('timeout') && seconds > 0) {

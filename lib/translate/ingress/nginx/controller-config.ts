@@ -1,0 +1,152 @@
+/**
+ * The ConfigMap of the controller of ingress-nginx, as settings of Portico's own. It says what holds where no annotation does, so its
+ * keys take the place of defaults: what the settings themselves say goes before.
+ */
+import { addOutcome, type DiagnosticList } from '../../../base/diagnostics.ts'
+import { findNearest } from '../../../base/nearest.ts'
+import { printName } from '../../../base/resource-name.ts'
+import { readContent } from '../../../kubernetes/config-map.ts'
+import { type ConfigMap, printResource, type Resource } from '../../../kubernetes/resource.ts'
+import type { ControllerDefaults } from '../../../settings/compatibility.ts'
+import { type ControllerText, findGroup, isIdleKey, KEY_NAMES, type KeyGroup, REFUSED_KEYS } from './controller-keys.ts'
+
+/** The names that the charts and the manifests of ingress-nginx give it. */
+const USUAL_NAME = /(?:^|-)(?:ingress-nginx-controller|nginx-ingress-controller)$|^nginx-configuration$/
+
+/** What keeps requests out. */
+const GUARDS: ReadonlySet<string> = new Set(['routes.allowSourceRange', 'routes.denySourceRange'])
+
+/**
+ * Reads the ConfigMap that is called `written` (`namespace/name`), or, where that is empty, the first with a usual name. Undefined:
+ * there is none.
+ */
+export function readControllerConfig(
+  resources: readonly Resource[],
+  written: string,
+  diagnostics: DiagnosticList,
+): ControllerDefaults | undefined {
+  const maps = new Map(
+    resources.flatMap((one) => (one.kind === 'ConfigMap' ? [[printName(one.meta), one] as const] : [])),
+  )
+  const usual = [...maps.keys()].filter((name) => USUAL_NAME.test(name.slice(name.indexOf('/') + 1))).sort()
+  const name = written === '' ? usual[0] : written
+  if (name === undefined) return undefined
+  const map = maps.get(name)
+  if (map === undefined) {
+    const nearest = findNearest(name, maps.keys())
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `controllerConfigMap: there is no ConfigMap ${name}`, {
+      help:
+        nearest === undefined ? 'write namespace/name of one that the manifests have' : `did you mean "${nearest}"?`,
+    })
+    return undefined
+  }
+  return new ConfigReader(map, maps, diagnostics).read()
+}
+
+class ConfigReader implements ControllerText {
+  readonly #map: ConfigMap
+  readonly #maps: ReadonlyMap<string, ConfigMap>
+  readonly #diagnostics: DiagnosticList
+  readonly #settings = new Map<string, string>()
+  readonly #routes: Record<string, string> = {}
+  #isRefusing = false
+
+  constructor(map: ConfigMap, maps: ReadonlyMap<string, ConfigMap>, diagnostics: DiagnosticList) {
+    this.#map = map
+    this.#maps = maps
+    this.#diagnostics = diagnostics
+  }
+
+  read(): ControllerDefaults {
+    const groups = new Set<KeyGroup>()
+    let count = 0
+    for (const key of this.#map.keys.keys()) {
+      const group = findGroup(key)
+      if (group === undefined) this.#tellUnread(key)
+      else if (this.text(key) !== undefined) {
+        groups.add(group)
+        count++
+      } else if (this.#written(key) !== '') {
+        const { form, settings } = group.keys[key]!
+        if (settings.some((setting) => GUARDS.has(setting))) this.#refuse(key, `the value ${form.fault}`, form.help)
+        else {
+          const help = `${form.help}; until then it counts as not written, as in ingress-nginx`
+          this.warn(key, `the value ${form.fault}`, help)
+        }
+      }
+    }
+    for (const group of groups) group.write(this)
+    return Object.freeze({
+      name: printResource(this.#map),
+      count,
+      settings: this.#settings,
+      routes: Object.freeze(this.#routes),
+      isRefusing: this.#isRefusing,
+    })
+  }
+
+  text(key: string): string | undefined {
+    const text = this.#written(key)
+    return text !== '' && findGroup(key)!.keys[key]!.form.pattern.test(text) ? text : undefined
+  }
+
+  set(setting: string, value: string): void {
+    this.#settings.set(setting, value)
+  }
+
+  setRoute(option: string, value: string): void {
+    this.#routes[option] = value
+  }
+
+  /** G5: a field whose value has a line break, or whose name is none, is left out. */
+  lines(key: string): readonly string[] {
+    const reference = this.text(key)
+    if (reference === undefined) return []
+    const name = reference.includes('/') ? reference : `${this.#map.meta.namespace}/${reference}`
+    const map = this.#maps.get(name)
+    if (map === undefined) {
+      this.warn(key, `there is no ConfigMap ${name}`, 'add it to the manifests; until then no field is set')
+      return []
+    }
+    return [...map.keys.keys()].flatMap((field) => {
+      const value = readContent(map, field)!.toString().trim()
+      return /^[-\w]+$/.test(field) && !/[\0\r\n]/.test(value) ? [`${field}: ${value}`] : []
+    })
+  }
+
+  warn(key: string, message: string, help: string): void {
+    this.#report(key, message, help, 'warning')
+  }
+
+  #tellUnread(key: string): void {
+    if (isIdleKey(key)) return
+    const refused = REFUSED_KEYS[key]
+    if (refused === undefined) {
+      const nearest = KEY_NAMES.includes(key) ? undefined : findNearest(key, KEY_NAMES)
+      const help = nearest === undefined ? 'what it says does not hold here' : `did you mean "${nearest}"?`
+      this.warn(key, 'this key is not read', help)
+    } else if (['', 'false'].includes(this.#written(key))) return
+    else if (refused.isGuard) this.#refuse(key, refused.why, 'take it out')
+    else this.warn(key, refused.why, 'what it says does not hold here')
+  }
+
+  /** What would keep requests out, and cannot be done, keeps all of them out. */
+  #refuse(key: string, message: string, help: string): void {
+    this.#isRefusing = true
+    const outcome = 'until then all routes answer 503, unless unsupportedGuards is serve'
+    this.#report(key, message, addOutcome(help, outcome), 'error')
+  }
+
+  #written(key: string): string {
+    return this.#map.keys.has(key) ? readContent(this.#map, key)!.toString().trim() : ''
+  }
+
+  #report(key: string, message: string, help: string, severity: 'error' | 'warning'): void {
+    this.#diagnostics.add('PORTICO_SET_CONTROLLER', `${key}: ${message}`, {
+      severity,
+      position: this.#map.origin.locate(['data', key]),
+      resource: printResource(this.#map),
+      help,
+    })
+  }
+}

@@ -1,0 +1,237 @@
+/** The ConfigMap of the controller: its keys as settings, where compatibility is on. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { loadConfiguration } from '../../../../lib/control/configuration.ts'
+import { SETTING_LIST } from '../../../../lib/settings/resolve.ts'
+import { ANNOTATIONS } from '../../../../lib/translate/annotation.ts'
+import { KEY_GROUPS, KEY_NAMES, REFUSED_KEYS } from '../../../../lib/translate/ingress/nginx/controller-keys.ts'
+import { findAnnotationName } from '../../../../lib/translate/route-policy/option.ts'
+import { runPortico } from '../../../bin/process.ts'
+import { startDoors } from '../../../doors/request-doors.ts'
+import { askHost, printIngresses, printService } from './nginx-ingress.ts'
+
+type Data = Readonly<Record<string, string>>
+
+const PAGE = 'docs/controller-configmap.md'
+
+function printMap(data: Data, name = 'ingress-nginx-controller'): string {
+  const meta = { name, namespace: 'ingress-nginx' }
+  return `apiVersion: v1\nkind: ConfigMap\nmetadata: ${JSON.stringify(meta)}\ndata: ${JSON.stringify(data)}\n`
+}
+
+/** What a configuration with the ConfigMap comes to. */
+const resolve = (data: Data, { flags = {}, more = '' }: { flags?: Data; more?: string } = {}) =>
+  loadConfiguration({
+    sources: ['-'],
+    stdin: `${printMap(data)}---\n${more}`,
+    flags: { compatibility: 'ingress-nginx', ...flags },
+    environment: {},
+  })
+
+const readSetting = (settings: object, name: string): unknown =>
+  name.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], settings)
+
+t.test('each key comes to its settings', async (t) => {
+  const cases: readonly (readonly [data: Data, settings: Readonly<Record<string, unknown>>])[] = [
+    [{ 'proxy-body-size': '8m' }, { 'limits.bodyBytes': 8 * 1024 ** 2 }],
+    [{ 'proxy-body-size': '0' }, { 'limits.bodyBytes': 0 }],
+    [{ 'proxy-connect-timeout': '7' }, { 'timeouts.connect': 7_000 }],
+    [
+      { 'proxy-read-timeout': '90' },
+      { 'timeouts.responseHeaders': 90_000, 'timeouts.responseIdle': 90_000, 'timeouts.tunnelIdle': 90_000 },
+    ],
+    [{ 'proxy-send-timeout': '9' }, { 'timeouts.writeStall': 9_000 }],
+    [{ 'proxy-next-upstream-timeout': '3' }, { 'upstream.retry.within': 3_000 }],
+    [
+      { 'proxy-next-upstream': 'error http_503 non_idempotent', 'proxy-next-upstream-tries': '5' },
+      {
+        'upstream.retry.conditions': ['connect-failure', 'reset', '503'],
+        'upstream.retry.methods': ['POST', 'LOCK', 'PATCH'],
+        'upstream.tries': 5,
+      },
+    ],
+    [{ 'proxy-next-upstream': 'off', 'proxy-next-upstream-tries': '5' }, { 'upstream.tries': 1 }],
+    [{ 'retry-non-idempotent': 'true' }, { 'upstream.retry.methods': ['POST', 'LOCK', 'PATCH'], 'upstream.tries': 3 }],
+    [{ 'proxy-buffering': 'on' }, { 'upstream.responseBuffering': 'all' }],
+    [{ 'proxy-buffering': 'off' }, { 'upstream.responseBuffering': 'short' }],
+    [{ 'proxy-request-buffering': 'off' }, { 'upstream.requestBuffering': 'none' }],
+    [{ 'ssl-redirect': 'false' }, { 'https.redirect': false }],
+    [{ 'load-balance': 'ewma' }, { 'upstream.balancer': 'ewma' }],
+    [{ 'keep-alive': '30' }, { 'timeouts.keepAlive': 30_000 }],
+    [{ 'client-header-timeout': '20' }, { 'timeouts.requestHeaders': 20_000 }],
+    [{ 'client-body-timeout': '20' }, { 'timeouts.requestBodyIdle': 20_000 }],
+    [{ 'upstream-keepalive-timeout': '2' }, { 'timeouts.upstreamKeepAlive': 2_000 }],
+    [{ 'enable-underscores-in-headers': 'true' }, { underscoresInHeaders: 'keep' }],
+    [{ 'use-http2': 'false' }, { 'https.http2': false }],
+    [{ 'ssl-reject-handshake': 'true' }, { 'https.strictSni': true }],
+    [{ 'disable-access-log': 'true' }, { 'log.access': false }],
+    [{ 'disable-http-access-log': 'true' }, { 'log.access': false }],
+    [{ 'ssl-protocols': 'TLSv1.3' }, { 'https.minVersion': 'TLSv1.3' }],
+    [{ 'ssl-protocols': 'TLSv1.1 TLSv1.2' }, { 'https.minVersion': 'TLSv1.2' }],
+    [
+      { 'use-forwarded-headers': 'true', 'proxy-real-ip-cidr': '10.0.0.0/8, 192.0.2.1' },
+      { trustedProxies: ['10.0.0.0/8', '192.0.2.1'], 'http.proxyProtocol': 'none' },
+    ],
+    [{ 'enable-real-ip': 'true', 'proxy-real-ip-cidr': '10.0.0.0/8' }, { trustedProxies: ['10.0.0.0/8'] }],
+    [
+      { 'use-proxy-protocol': 'true', 'proxy-real-ip-cidr': '10.0.0.0/8' },
+      { trustedProxies: ['10.0.0.0/8'], 'http.proxyProtocol': 'required', 'https.proxyProtocol': 'required' },
+    ],
+  ]
+  for (const [data, expected] of cases) {
+    const { settings, provenance, diagnostics } = await resolve(data)
+    t.same(diagnostics, [], JSON.stringify(data))
+    for (const [name, value] of Object.entries(expected)) {
+      t.same(readSetting(settings, name), value, `${JSON.stringify(data)} ${name}`)
+      if (name.startsWith('timeouts')) t.equal(provenance.get(name), 'compatibility')
+    }
+  }
+})
+
+t.test('options of all routes', async (t) => {
+  const usual = { hsts: 'max-age=31536000; includeSubDomains' }
+  const cases: readonly (readonly [data: Data, routes: Data])[] = [
+    [{}, usual],
+    [{ hsts: 'false' }, {}],
+    [{ 'hsts-max-age': '60', 'hsts-include-subdomains': 'false' }, { hsts: 'max-age=60' }],
+    [{ 'hsts-preload': 'true' }, { hsts: 'max-age=31536000; includeSubDomains; preload' }],
+    [{ 'force-ssl-redirect': 'true' }, { ...usual, httpsRedirect: 'true' }],
+    [{ 'whitelist-source-range': '10.0.0.0/8' }, { ...usual, allowSourceRange: '10.0.0.0/8' }],
+    [
+      { 'denylist-source-range': '192.0.2.0/24', 'block-cidrs': '198.51.100.7' },
+      { ...usual, denySourceRange: '192.0.2.0/24, 198.51.100.7' },
+    ],
+    [{ 'hide-headers': 'X-Powered-By' }, { ...usual, responseHeadersRemove: 'X-Powered-By' }],
+    [
+      { 'use-gzip': 'true', 'enable-brotli': 'true', 'gzip-min-length': '900' },
+      { ...usual, compress: 'br, gzip', compressMinSize: '900' },
+    ],
+    [
+      { 'add-headers': 'ingress-nginx/fields', 'proxy-set-headers': 'fields' },
+      {
+        ...usual,
+        responseHeadersSet: `X-Site: shop\nX-Host: \${request.host}`,
+        requestHeadersSet: `X-Site: shop\nX-Host: \${request.host}`,
+      },
+    ],
+  ]
+  const more = printMap({ 'X-Site': 'shop', 'X-Host': '$host', 'X-Broken': 'a\nb' }, 'fields')
+  for (const [data, routes] of cases) {
+    const { settings, diagnostics } = await resolve(data, { more })
+    t.same(diagnostics, [], JSON.stringify(data))
+    t.same(settings.routes, routes, JSON.stringify(data))
+  }
+})
+
+t.test('what the settings say goes before, and no key is read without compatibility', async (t) => {
+  const data = { 'proxy-body-size': '8m', 'whitelist-source-range': '10.0.0.0/8' }
+  const own = await resolve(data, { flags: { 'limits.bodyBytes': '2Mi' } })
+  t.equal(own.settings.limits.bodyBytes, 2 * 1024 ** 2)
+  const off = await resolve(data, { flags: { compatibility: 'off' } })
+  t.equal(off.settings.limits.bodyBytes, 0)
+  t.same(off.settings.routes, {})
+  t.equal(off.controller, undefined)
+})
+
+t.test('the ConfigMap is found by its name, and the setting names another', async (t) => {
+  const more = printMap({ 'proxy-body-size': '3m' }, 'edge')
+  const first = await resolve({ 'proxy-body-size': '8m' }, { more })
+  t.equal(first.settings.limits.bodyBytes, 8 * 1024 ** 2)
+  const named = await resolve({}, { more, flags: { controllerConfigMap: 'ingress-nginx/edge' } })
+  t.equal(named.settings.limits.bodyBytes, 3 * 1024 ** 2)
+  t.match(named.controller, { name: 'ConfigMap ingress-nginx/edge', count: 1 })
+  const lost = await resolve({}, { more, flags: { controllerConfigMap: 'ingress-nginx/egde' } })
+  t.match(lost.diagnostics, [{ code: 'PORTICO_SET_FIELD_VALUE', help: 'did you mean "ingress-nginx/edge"?' }])
+})
+
+t.test('what is not done is told, with its place', async (t) => {
+  const told = async (data: Data) => (await resolve(data)).diagnostics
+  t.match(await told({ 'proxy-body-sise': '8m' }), [
+    {
+      code: 'PORTICO_SET_CONTROLLER',
+      severity: 'warning',
+      help: 'did you mean "proxy-body-size"?',
+      position: { line: 4 },
+    },
+  ])
+  t.match(await told({ 'proxy-body-size': 'big' }), [
+    { severity: 'warning', message: 'proxy-body-size: the value is no size' },
+  ])
+  t.match(await told({ 'use-forwarded-headers': 'true' }), [{ severity: 'warning', message: /no proxy is named/ }])
+  t.match(await told({ 'hsts-preload': 'true', 'hsts-max-age': '60' }), [
+    { severity: 'warning', message: /preload list/ },
+  ])
+  t.match(await told({ 'add-headers': 'lost' }), [
+    { severity: 'warning', message: /no ConfigMap ingress-nginx\/lost$/ },
+  ])
+  t.match(await told({ 'limit-req-status-code': '429' }), [{ severity: 'warning', message: /rate-limit-status$/ }])
+  t.same(await told({ 'worker-processes': '4', 'enable-modsecurity': 'false', 'global-auth-url': '' }), [])
+})
+
+t.test('a guard that cannot be done closes all routes, unless such guards are to be served', async (t) => {
+  const guards = Object.entries(REFUSED_KEYS).filter(([, { isGuard }]) => isGuard)
+  t.ok(guards.length > 5)
+  const broken: Data[] = [{ 'whitelist-source-range': 'office' }, { 'block-cidrs': 'x y' }]
+  for (const data of [...guards.map(([name]) => ({ [name]: 'true' })), ...broken]) {
+    const { settings, diagnostics } = await resolve(data)
+    t.match(settings.routes, { maintenance: 'true' }, JSON.stringify(data))
+    t.match(diagnostics, [{ code: 'PORTICO_SET_CONTROLLER', severity: 'error' }])
+    const served = await resolve(data, { flags: { unsupportedGuards: 'serve' } })
+    t.notOk('maintenance' in served.settings.routes)
+  }
+})
+
+t.test('over sockets: a size, a field, a guard; the start says whose defaults hold', async (t) => {
+  const start = (data: Data) =>
+    startDoors(
+      t,
+      { compatibility: 'ingress-nginx' },
+      `---\n${printMap(data)}---\n${printMap({ 'X-Site': 'shop' }, 'fields')}---\n${printIngresses({ a: { nginx: {} } })}`,
+    )
+  const doors = await start({ 'proxy-body-size': '10', 'add-headers': 'fields' })
+  for (const door of doors.names) {
+    const answer = await askHost(doors, door, 'a')
+    t.equal(answer.status, 200, door)
+    t.same(answer.field('x-site'), ['shop'], door)
+    t.equal((await askHost(doors, door, 'a', { method: 'POST', body: 'x'.repeat(11) })).status, 413, door)
+  }
+  const closed = await start({ 'global-auth-url': 'https://auth.test' })
+  for (const door of closed.names) t.equal((await askHost(closed, door, 'a')).status, 503, door)
+})
+
+t.test('portico get settings shows what the ConfigMap says, and check where it stands', async (t) => {
+  const stdin = `${printMap({ 'proxy-body-size': '8m', 'global-auth-url': 'https://x' })}---\n${printService('web')}`
+  const words = ['-f', '-', '--compatibility', 'ingress-nginx']
+  const { stdout } = await runPortico(['get', 'settings', ...words], { stdin })
+  t.match(stdout, /limits\.bodyBytes +8Mi +compatibility/)
+  const { status, stderr, stdout: told } = await runPortico(['check', ...words], { stdin })
+  t.equal(status, 1)
+  t.match(`${stdout}${stderr}${told}`, /global-auth-url: an auth server for all Ingresses is not asked/)
+})
+
+t.test('settings and options exist; a key stands in one list alone', async (t) => {
+  t.equal(new Set(KEY_NAMES).size, KEY_NAMES.length)
+  const names = new Set(SETTING_LIST.map(({ name }) => name))
+  for (const { keys } of KEY_GROUPS) {
+    for (const name of Object.values(keys).flatMap(({ settings }) => settings)) {
+      t.ok(names.has(name) || ANNOTATIONS.has(findAnnotationName(name.replace('routes.', ''))), name)
+    }
+  }
+})
+
+t.test(`${PAGE} lists every key`, async (t) => {
+  const rows = KEY_GROUPS.flatMap(({ keys }) =>
+    Object.entries(keys).map(([name, { settings, differs }]) => {
+      const here = settings.map((setting) => `\`${setting}\``).join(', ')
+      return `| \`${name}\` | ${differs === undefined ? 'exact' : 'differs'} | ${[here, differs].filter(Boolean).join('; ')} |`
+    }),
+  )
+  const refused = Object.entries(REFUSED_KEYS).map(
+    ([name, { why, isGuard }]) => `| \`${name}\` | refused | ${why}${isGuard ? '; closes all routes' : ''} |`,
+  )
+  const [written] = /^[\s\S]*?^<!-- keys: .* -->\n/m.exec(readFileSync(PAGE, 'utf8')) ?? []
+  t.ok(written, 'the page has the mark')
+  const expected = `${written}\n| key | support | here |\n|---|---|---|\n${[...rows, ...refused].join('\n')}\n`
+  if (process.env.UPDATE === '1') writeFileSync(PAGE, expected)
+  t.equal(readFileSync(PAGE, 'utf8'), expected, 'UPDATE=1 rewrites the list')
+})
