@@ -1,9 +1,13 @@
 /** Header fields that a gateway treats specially, by their names in lower case. */
 
-/** Fields that concern one connection (RFC 9110 §7.6.1). `Trailer` is among them, since trailers are passed on whether announced or not. */
+/**
+ * Fields that concern one connection (RFC 9110 §7.6.1). `Trailer` is among them, since trailers are passed on whether announced or not;
+ * and `Proxy`, which no standard has, and CGI programs take for their own setting HTTP_PROXY (CVE-2016-5385).
+ */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
+  'proxy',
   'proxy-connection',
   'proxy-authenticate',
   'proxy-authorization',

@@ -243,6 +243,8 @@ t.test('fields', async (t) => {
     ['keep-alive', having('keep-alive', '5'), GET, RESET],
     ['proxy-connection', having('proxy-connection', 'keep-alive'), GET, RESET],
     ['te', having('te', 'gzip'), GET, RESET],
+    // CGI programs take it for a setting of their own (CVE-2016-5385).
+    ['proxy', having('proxy', 'http://evil.test'), GET],
   ])
   const { names, play } = await startDoors(t)
   for (const [what, name, value] of [

@@ -60,12 +60,14 @@ t.test('HD-09 hop-by-hop fields of the request end here', async (t) => {
   const { headers } = await ask(
     server.port,
     get(
-      'Connection: keep-alive, X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy-Connection: x\r\nProxy-Authorization: y\r\nTE: gzip\r\nTrailer: X-T\r\nUpgrade: foo\r\nHTTP2-Settings: z\r\nX-Kept: 1\r\n',
+      'Connection: keep-alive, X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\nProxy: http://evil.test\r\nProxy-Connection: x\r\nProxy-Authorization: y\r\nTE: gzip\r\nTrailer: X-T\r\nUpgrade: foo\r\nHTTP2-Settings: z\r\nX-Kept: 1\r\n',
     ),
   )
   for (const name of [
     'x-hop',
     'keep-alive',
+    // CVE-2016-5385
+    'proxy',
     'proxy-connection',
     'proxy-authorization',
     'te',

@@ -168,11 +168,6 @@ export const NAMED: readonly Named[] = [
       key === 'web x-forwarded-prefix' && Buffer.from(nginx, 'latin1').toString() === decodeURIComponent(portico),
   },
   {
-    rule: 'G11 Proxy',
-    reason: 'the field Proxy of clients passes',
-    isIt: ({ key, nginx, portico }) => key === 'web proxy' && nginx === '-' && portico === 'http://evil.test',
-  },
-  {
     rule: 'G11 TE',
     reason: 'TE: trailers is told to endpoints, since trailers pass',
     isIt: ({ key, nginx, portico }) => key === 'web te' && nginx === '-' && portico === 'trailers',
