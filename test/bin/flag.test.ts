@@ -100,6 +100,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'admin.tokenFile': join(folder, 'token'),
         'upstream.caFile': join(folder, 'ca.pem'),
         'dns.forward': 'system',
+        controllerConfigMap: 'ingress-nginx/edge',
         // Other values need trustedProxies.
         'http.proxyProtocol': 'none',
         'https.proxyProtocol': 'none',
