@@ -9,8 +9,8 @@ export type ControllerDefaults = Readonly<{
   name: string
   /** How many of its keys have an effect. */
   count: number
-  /** By dotted names, as environment variables would have them. */
-  settings: ReadonlyMap<string, string>
+  /** Values of settings, by dotted names. */
+  settings: ReadonlyMap<string, unknown>
   /** Options of all routes, by their names in a RoutePolicy; an empty text takes a default away. */
   routes: Readonly<Record<string, string>>
   /** It guards in a way that is not there. */

@@ -41,6 +41,11 @@ export function environmentName(name: string): string {
     .toUpperCase()}`
 }
 
+/** The variables of all settings, by dotted names: computed once, since every load asks for each of them. */
+const VARIABLES: ReadonlyMap<string, string> = new Map(SETTING_LIST.map(({ name }) => [name, environmentName(name)]))
+const NAMES: ReadonlySet<string> = new Set(VARIABLES.keys())
+const VARIABLE_ENDINGS: ReadonlySet<string> = new Set([...VARIABLES.values()].map((one) => one.slice(PREFIX.length)))
+
 /** `https.redirectPort` → `--https-redirect-port` */
 export function flagName(name: string): string {
   return `--${name
@@ -102,11 +107,11 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
       provenance.set(name, source)
       places.set(name, details)
     }
+    const variable = VARIABLES.get(name)!
     if (fields.has(name)) {
       const details = { position: origin?.locate(path) }
-      take('file', name, read(fields.get(name), 'document', environmentName(name)), details)
+      take('file', name, read(fields.get(name), 'document', variable), details)
     }
-    const variable = environmentName(name)
     const text = environment[variable]
     if (text !== undefined && text !== '') take('environment', variable, read(text, 'text', variable), {})
     const typed = Object.hasOwn(flags, name) ? flags[name] : undefined
@@ -122,7 +127,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   let controller: ControllerDefaults | undefined
   if (values.get('compatibility') === 'ingress-nginx') {
     controller = readController?.(values.get('controllerConfigMap') as string, diagnostics)
-    for (const [name, value] of listCompatible(controller)) {
+    for (const [name, value] of new Map([...NGINX_DEFAULTS, ...(controller?.settings ?? [])])) {
       if (provenance.get(name) !== 'default') continue
       values.set(name, value)
       provenance.set(name, 'compatibility')
@@ -135,17 +140,6 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   }
   for (const name of checkRules(values, places, diagnostics)) provenance.set(name, 'default')
   return { settings: nest(SETTINGS, [], values) as Settings, provenance, controller }
-}
-
-/** The values of settings that another controller has where nothing is written. A value that Portico does not take leaves the default. */
-function listCompatible(controller: ControllerDefaults | undefined): ReadonlyMap<string, unknown> {
-  const values = new Map(NGINX_DEFAULTS)
-  for (const { name, read } of SETTING_LIST) {
-    const text = controller?.settings.get(name)
-    const given = text === undefined ? undefined : read(text, 'text', environmentName(name))
-    if (given !== undefined && 'value' in given) values.set(name, given.value)
-  }
-  return values
 }
 
 /** Dotted names whose value differs and that are read once, at the start. */
@@ -284,15 +278,14 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
 }
 
 function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList): void {
-  const known = new Set(SETTING_LIST.map(({ name }) => name))
   for (const name of Object.keys(flags)) {
-    if (known.has(name)) continue
+    if (NAMES.has(name)) continue
     const former = explainFormer(name)
     if (former) {
       diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', former.message, { help: former.help })
       continue
     }
-    const near = findNearest(name, known) ?? SETTING_LIST.find(({ path }) => path.at(-1) === name)?.name
+    const near = findNearest(name, NAMES) ?? SETTING_LIST.find(({ path }) => path.at(-1) === name)?.name
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${name}" given by flag`, {
       help: near ? `did you mean ${flagName(near)}?` : 'portico get settings -f FILE lists every setting',
     })
@@ -303,13 +296,12 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
 const SERVICE_LINK = /^PORTICO_(SERVICE_(HOST|PORT.*)|PORT(_\d+_(TCP|UDP|SCTP).*)?)$/
 
 function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: DiagnosticList): void {
-  const known = new Set(SETTING_LIST.map(({ name }) => environmentName(name).slice(PREFIX.length)))
   for (const variable of Object.keys(environment).sort()) {
     const rest = variable.slice(PREFIX.length)
-    if (!variable.startsWith(PREFIX) || known.has(rest) || SERVICE_LINK.test(variable)) continue
+    if (!variable.startsWith(PREFIX) || VARIABLE_ENDINGS.has(rest) || SERVICE_LINK.test(variable)) continue
     const former = explainFormer(variable, environmentName)
     // The prefix, which all share, would count as likeness.
-    const near = findNearest(rest, known)
+    const near = findNearest(rest, VARIABLE_ENDINGS)
     const help = near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name'
     diagnostics.add(
       'PORTICO_SET_FIELD_UNKNOWN',

@@ -8,10 +8,14 @@ import { printName } from '../../../base/resource-name.ts'
 import { readContent } from '../../../kubernetes/config-map.ts'
 import { type ConfigMap, printResource, type Resource } from '../../../kubernetes/resource.ts'
 import type { ControllerDefaults } from '../../../settings/compatibility.ts'
+import { SETTING_LIST } from '../../../settings/resolve.ts'
+import type { NamedSetting } from '../../../settings/tree.ts'
 import { type ControllerText, findGroup, isIdleKey, KEY_NAMES, type KeyGroup, REFUSED_KEYS } from './controller-keys.ts'
 
 /** The names that the charts and the manifests of ingress-nginx give it. */
 const USUAL_NAME = /(?:^|-)(?:ingress-nginx-controller|nginx-ingress-controller)$|^nginx-configuration$/
+
+const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST.map((one) => [one.name, one]))
 
 /** What keeps requests out. */
 const GUARDS: ReadonlySet<string> = new Set(['routes.allowSourceRange', 'routes.denySourceRange'])
@@ -47,7 +51,7 @@ class ConfigReader implements ControllerText {
   readonly #map: ConfigMap
   readonly #maps: ReadonlyMap<string, ConfigMap>
   readonly #diagnostics: DiagnosticList
-  readonly #settings = new Map<string, string>()
+  readonly #settings = new Map<string, unknown>()
   readonly #routes: Record<string, string> = {}
   #isRefusing = false
 
@@ -90,8 +94,10 @@ class ConfigReader implements ControllerText {
     return text !== '' && findGroup(key)!.keys[key]!.form.pattern.test(text) ? text : undefined
   }
 
-  set(setting: string, value: string): void {
-    this.#settings.set(setting, value)
+  set(setting: string, value: string, name: string): void {
+    const given = SETTINGS_BY_NAME.get(setting)!.read(value, 'text', name)
+    if ('value' in given) this.#settings.set(setting, given.value)
+    else for (const { message, help } of given.problems) this.warn(name, message, help)
   }
 
   setRoute(option: string, value: string): void {

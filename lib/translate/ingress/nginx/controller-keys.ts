@@ -1,15 +1,15 @@
 /** The keys of the controller's ConfigMap, and the settings and options of Portico's own that say the same. */
-import { findEquivalent } from '../../../filters/field-template.ts'
 import { CONFIG_MAP } from './config-map.ts'
 import { FLAG, type NginxForm, NUMBER, printSize, RANGES, readFlag, SECONDS, SIZE, SWITCH } from './feature.ts'
 import { FAILURES, MOST_TRIES, readConditions } from './proxying.ts'
+import { translateVariables } from './variable.ts'
 
 /** The ConfigMap, and what it comes to. */
 export type ControllerText = {
   /** Without white space around it; undefined where the key is missing, empty or of a wrong form. */
   text(key: string): string | undefined
-  /** Says a setting by its dotted name, as its environment variable would. */
-  set(setting: string, value: string): void
+  /** Says a setting, by its dotted name and as its environment variable would, in the place of the key `name`. */
+  set(setting: string, value: string, name: string): void
   /** Says an option of all routes. */
   setRoute(option: string, value: string): void
   /** `NAME: VALUE` for each entry of the ConfigMap that the key names. */
@@ -62,20 +62,26 @@ function time(name: string, settings: readonly string[], differs?: string): KeyG
     keys: { [name]: key(SECONDS, settings, differs) },
     write(controller) {
       const seconds = Number(controller.text(name))
-      if (seconds > 0) for (const setting of settings) controller.set(setting, `${seconds}s`)
+      if (seconds > 0) for (const setting of settings) controller.set(setting, `${seconds}s`, name)
     },
   }
 }
 
-/** A flag, and the setting that it comes to with each value. */
-function flag(name: string, setting: string, [ifTrue, ifFalse]: readonly [string, string]): KeyGroup {
+/** A key of a few values, and what each of them is for the setting. */
+function choice(name: string, form: NginxForm, setting: string, values: Readonly<Record<string, string>>): KeyGroup {
   return {
-    keys: { [name]: key(FLAG, [setting]) },
-    write: (controller) => controller.set(setting, readFlag(controller.text(name)) ? ifTrue : ifFalse),
+    keys: { [name]: key(form, [setting]) },
+    write: (controller) => controller.set(setting, values[controller.text(name)!]!, name),
   }
 }
 
-const SWITCHES = ['true', 'false'] as const
+/** A flag, and what each of its values is for the setting. */
+function flag(name: string, setting: string, ifTrue = 'true', ifFalse = 'false'): KeyGroup {
+  return {
+    keys: { [name]: key(FLAG, [setting]) },
+    write: (controller) => controller.set(setting, readFlag(controller.text(name)) ? ifTrue : ifFalse, name),
+  }
+}
 
 /** Seconds */
 const YEAR = 31_536_000
@@ -112,20 +118,23 @@ const NEXT_UPSTREAM: KeyGroup = {
   },
   write(controller) {
     const failures = controller.text('proxy-next-upstream')?.split(/\s+/) ?? []
-    if (failures.includes('off')) return controller.set('upstream.tries', '1')
+    if (failures.includes('off')) return controller.set('upstream.tries', '1', 'proxy-next-upstream')
     const conditions = readConditions(failures)
-    if (conditions.length > 0) controller.set('upstream.retry.conditions', conditions.join(','))
-    // NU3
-    if (failures.includes('non_idempotent') || readFlag(controller.text('retry-non-idempotent')) === true) {
-      controller.set('upstream.retry.methods', 'POST,LOCK,PATCH')
+    if (conditions.length > 0) {
+      controller.set('upstream.retry.conditions', conditions.join(','), 'proxy-next-upstream')
     }
-    const tries = controller.text('proxy-next-upstream-tries')
-    // A number of tries of 0 asks all endpoints; MOST_TRIES is as good.
-    if (tries !== undefined) controller.set('upstream.tries', String(Math.min(Number(tries) || MOST_TRIES, MOST_TRIES)))
+    // NU3
+    const isOfAll = failures.includes('non_idempotent')
+    if (isOfAll || readFlag(controller.text('retry-non-idempotent')) === true) {
+      const name = isOfAll ? 'proxy-next-upstream' : 'retry-non-idempotent'
+      controller.set('upstream.retry.methods', 'POST,LOCK,PATCH', name)
+    }
+    const tries = Number(controller.text('proxy-next-upstream-tries') ?? -1)
+    if (tries >= 0) controller.set('upstream.tries', String(Math.min(tries, MOST_TRIES)), 'proxy-next-upstream-tries')
   },
 }
 
-/** The addresses from which ingress-nginx believes fields are all by default; here none are unless they are named. */
+/** By default ingress-nginx believes what every address says of clients; Portico believes only the addresses that are named. */
 const CLIENT_ADDRESS: KeyGroup = {
   keys: {
     'use-forwarded-headers': key(
@@ -150,10 +159,10 @@ const CLIENT_ADDRESS: KeyGroup = {
       const help =
         'name the proxies in front of the gateway in proxy-real-ip-cidr, or in trustedProxies of the settings'
       controller.warn(wish, 'no proxy is named, so what clients say of addresses is not believed', help)
-    } else controller.set('trustedProxies', ranges.replace(/[\s,]+/g, ','))
+    } else controller.set('trustedProxies', ranges.replace(/[\s,]+/g, ','), 'proxy-real-ip-cidr')
     if (readFlag(controller.text('use-proxy-protocol')) !== true) return
-    controller.set('http.proxyProtocol', 'required')
-    controller.set('https.proxyProtocol', 'required')
+    controller.set('http.proxyProtocol', 'required', 'use-proxy-protocol')
+    controller.set('https.proxyProtocol', 'required', 'use-proxy-protocol')
   },
 }
 
@@ -176,25 +185,14 @@ const COMPRESSION: KeyGroup = {
   },
 }
 
-/** Variables of nginx in a value as Portico's own; undefined: one is not there. */
-function translateVariables(line: string): string | undefined {
-  let isKnown = true
-  const translated = line.replace(/\$\{?([a-z]\w*)\}?/g, (variable) => {
-    const own = findEquivalent(variable)
-    if (own === undefined) isKnown = false
-    return `\${${own}}`
-  })
-  return isKnown ? translated : undefined
-}
-
 /** The fields of another ConfigMap, for an option with a line for each. */
 function fields(name: string, option: string): KeyGroup {
   return {
     keys: { [name]: key(CONFIG_MAP, [`routes.${option}`], REPLACED) },
     write(controller) {
       const lines = controller.lines(name).flatMap((line) => {
-        const translated = translateVariables(line)
-        if (translated !== undefined) return [translated]
+        const { text, unknown } = translateVariables(line)
+        if (unknown === undefined) return [text]
         const field = line.slice(0, line.indexOf(':'))
         controller.warn(name, `the variable of ${field} is not there`, 'the field is left out; write it without it')
         return []
@@ -204,27 +202,20 @@ function fields(name: string, option: string): KeyGroup {
   }
 }
 
-/** In the order in which docs/ingress-nginx.md lists them. */
+/** In the order in which docs/controller-configmap.md lists them. */
 export const KEY_GROUPS: readonly KeyGroup[] = [
   {
     keys: { 'proxy-body-size': key(SIZE, ['limits.bodyBytes']) },
-    write: (controller) => controller.set('limits.bodyBytes', printSize(controller.text('proxy-body-size')!)),
+    write: (controller) =>
+      controller.set('limits.bodyBytes', printSize(controller.text('proxy-body-size')!), 'proxy-body-size'),
   },
   time('proxy-connect-timeout', ['timeouts.connect']),
   time('proxy-read-timeout', ['timeouts.responseHeaders', 'timeouts.responseIdle', 'timeouts.tunnelIdle']),
   time('proxy-send-timeout', ['timeouts.writeStall']),
   time('proxy-next-upstream-timeout', ['upstream.retry.within']),
   NEXT_UPSTREAM,
-  {
-    keys: { 'proxy-buffering': key(SWITCH, ['upstream.responseBuffering']) },
-    write: (controller) =>
-      controller.set('upstream.responseBuffering', controller.text('proxy-buffering') === 'on' ? 'all' : 'short'),
-  },
-  {
-    keys: { 'proxy-request-buffering': key(SWITCH, ['upstream.requestBuffering']) },
-    write: (controller) =>
-      controller.set('upstream.requestBuffering', controller.text('proxy-request-buffering') === 'on' ? 'all' : 'none'),
-  },
+  choice('proxy-buffering', SWITCH, 'upstream.responseBuffering', { on: 'all', off: 'short' }),
+  choice('proxy-request-buffering', SWITCH, 'upstream.requestBuffering', { on: 'all', off: 'none' }),
   {
     keys: {
       'ssl-redirect': key(FLAG, ['https.redirect']),
@@ -234,7 +225,7 @@ export const KEY_GROUPS: readonly KeyGroup[] = [
       // SSL2
       if (readFlag(controller.text('force-ssl-redirect')) === true) controller.setRoute('httpsRedirect', 'true')
       const redirects = readFlag(controller.text('ssl-redirect'))
-      if (redirects !== undefined) controller.set('https.redirect', String(redirects))
+      if (redirects !== undefined) controller.set('https.redirect', String(redirects), 'ssl-redirect')
     },
   },
   HSTS,
@@ -259,24 +250,30 @@ export const KEY_GROUPS: readonly KeyGroup[] = [
     write: (controller) => controller.setRoute('responseHeadersRemove', controller.text('hide-headers')!),
   },
   COMPRESSION,
-  {
-    keys: { 'load-balance': key(BALANCERS, ['upstream.balancer']) },
-    write: (controller) =>
-      controller.set('upstream.balancer', controller.text('load-balance') === 'ewma' ? 'ewma' : 'round-robin'),
-  },
+  choice('load-balance', BALANCERS, 'upstream.balancer', { round_robin: 'round-robin', ewma: 'ewma' }),
   time('keep-alive', ['timeouts.keepAlive']),
   time('client-header-timeout', ['timeouts.requestHeaders']),
   time('client-body-timeout', ['timeouts.requestBodyIdle']),
   time('upstream-keepalive-timeout', ['timeouts.upstreamKeepAlive']),
-  flag('enable-underscores-in-headers', 'underscoresInHeaders', ['keep', 'drop']),
-  flag('use-http2', 'https.http2', SWITCHES),
-  flag('ssl-reject-handshake', 'https.strictSni', SWITCHES),
-  flag('disable-access-log', 'log.access', ['false', 'true']),
-  flag('disable-http-access-log', 'log.access', ['false', 'true']),
+  flag('enable-underscores-in-headers', 'underscoresInHeaders', 'keep', 'drop'),
+  flag('use-http2', 'https.http2'),
+  flag('ssl-reject-handshake', 'https.strictSni'),
+  {
+    keys: {
+      'disable-access-log': key(FLAG, ['log.access']),
+      'disable-http-access-log': key(FLAG, ['log.access']),
+    },
+    write(controller) {
+      const name = ['disable-access-log', 'disable-http-access-log'].find((one) => readFlag(controller.text(one)))
+      if (name !== undefined) controller.set('log.access', 'false', name)
+    },
+  },
   {
     keys: { 'ssl-protocols': key(PROTOCOLS, ['https.minVersion'], 'TLS 1.0 and 1.1 are not spoken') },
-    write: (controller) =>
-      controller.set('https.minVersion', /1\.2/.test(controller.text('ssl-protocols')!) ? 'TLSv1.2' : 'TLSv1.3'),
+    write(controller) {
+      const hasOlder = /1\.2/.test(controller.text('ssl-protocols')!)
+      controller.set('https.minVersion', hasOlder ? 'TLSv1.2' : 'TLSv1.3', 'ssl-protocols')
+    },
   },
 ]
 

@@ -50,6 +50,7 @@ t.test('each key comes to its settings', async (t) => {
         'upstream.tries': 5,
       },
     ],
+    [{ 'proxy-next-upstream-tries': '0' }, { 'upstream.tries': 0 }],
     [{ 'proxy-next-upstream': 'off', 'proxy-next-upstream-tries': '5' }, { 'upstream.tries': 1 }],
     [{ 'retry-non-idempotent': 'true' }, { 'upstream.retry.methods': ['POST', 'LOCK', 'PATCH'], 'upstream.tries': 3 }],
     [{ 'proxy-buffering': 'on' }, { 'upstream.responseBuffering': 'all' }],
@@ -66,6 +67,7 @@ t.test('each key comes to its settings', async (t) => {
     [{ 'ssl-reject-handshake': 'true' }, { 'https.strictSni': true }],
     [{ 'disable-access-log': 'true' }, { 'log.access': false }],
     [{ 'disable-http-access-log': 'true' }, { 'log.access': false }],
+    [{ 'disable-access-log': 'true', 'disable-http-access-log': 'false' }, { 'log.access': false }],
     [{ 'ssl-protocols': 'TLSv1.3' }, { 'https.minVersion': 'TLSv1.3' }],
     [{ 'ssl-protocols': 'TLSv1.1 TLSv1.2' }, { 'https.minVersion': 'TLSv1.2' }],
     [
@@ -158,6 +160,9 @@ t.test('what is not done is told, with its place', async (t) => {
     { severity: 'warning', message: 'proxy-body-size: the value is no size' },
   ])
   t.match(await told({ 'use-forwarded-headers': 'true' }), [{ severity: 'warning', message: /no proxy is named/ }])
+  t.match(await told({ 'enable-real-ip': 'true', 'proxy-real-ip-cidr': '10.0.0.300' }), [
+    { severity: 'warning', message: /^proxy-real-ip-cidr: .*10\.0\.0\.300/ },
+  ])
   t.match(await told({ 'hsts-preload': 'true', 'hsts-max-age': '60' }), [
     { severity: 'warning', message: /preload list/ },
   ])
