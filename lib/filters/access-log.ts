@@ -9,7 +9,7 @@ export const ACCESS_LOG = defineFilter({
   annotations: {
     'access-log': {
       about:
-        '`"false"`: the access log leaves the requests out, whatever their answers are; metrics count the requests all the same. `"true"` does nothing: `log.access` of the settings turns the log on',
+        '`"false"`: the access log has no lines for these requests; metrics still count them. `"true"` has no effect, since the setting `log.access` turns the log on',
       form: oneOf(['true', 'false']),
     },
   },

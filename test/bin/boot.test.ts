@@ -42,7 +42,7 @@ t.test('hosts in match order, wildcards, every host, default backend, weights, m
   checkGolden(t, 'test/fixtures/bin/boot/many-kinds.txt', `${printBoot(await boot(text), paintNothing)}\n`)
 })
 
-t.test('whose defaults hold, where they are those of ingress-nginx', async (t) => {
+t.test('the boot table says so if the defaults of ingress-nginx hold', async (t) => {
   const flags = { compatibility: 'ingress-nginx' }
   const map = `apiVersion: v1
 kind: ConfigMap

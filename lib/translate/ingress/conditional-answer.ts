@@ -144,7 +144,7 @@ function createRoute(route: Route, conditions: RouteConditions | undefined, filt
 }
 
 function withFilter({ filters = [] }: Route, filter: FilterConfig): Pick<Route, 'filters'> {
-  // No endpoint is asked, for which something would be rewritten.
+  // The answer goes out without an endpoint, so there is no request to rewrite.
   const others = filters.filter(({ name }) => !ANSWERING.has(name) && name !== 'url-rewrite')
   const orderOf = ({ name }: FilterConfig): number => findFilter(name).order
   return { filters: Object.freeze([...others, filter].sort((a, b) => orderOf(a) - orderOf(b))) }

@@ -71,7 +71,7 @@ export class Backend {
   }
 }
 
-/** The auth server goes by the field `X-Key`. */
+/** The auth server's answer, which the request's field `X-Key` decides. */
 function judge(request: IncomingMessage): Reply {
   const cookie = { 'Set-Cookie': 'session=fresh; Path=/' }
   switch (request.headers['x-key']) {

@@ -79,8 +79,8 @@ function gather(fields: readonly string[]): ReadonlyMap<string, string> {
 }
 
 /**
- * A reference that is relative leads to the same place (RFC 9110 section 10.2.2). The nginx of the test has no function that
- * encodes the URL to come back to, as that of ingress-nginx has.
+ * A reference that is relative leads to the same place (RFC 9110 section 10.2.2). The nginx of this test cannot
+ * encode the URL to come back to; the nginx of ingress-nginx can.
  */
 function readLocation(location: string, host: string): string {
   const whole = /^\/(?!\/)/.test(location) ? `http://${host}${location}` : location

@@ -28,7 +28,7 @@ t.test('an annotation is as the table of all annotations says, and names the opt
   }
 })
 
-t.test('a value of which nothing that differs is true is exact', async (t) => {
+t.test('an annotation is exact where its value acts as in ingress-nginx', async (t) => {
   const cases: Readonly<Record<string, readonly [alike: string, different: string]>> = {
     'affinity-mode': ['persistent', 'balanced'],
     'cors-max-age': ['600', '1728000'],

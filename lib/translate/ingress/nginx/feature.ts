@@ -36,7 +36,7 @@ export type NginxAnnotation = Readonly<{
   options: readonly string[]
   /** What is not as in ingress-nginx; undefined: nothing. */
   differs?: string
-  /** Values of which nothing of that is true. */
+  /** Values with which the annotation acts exactly as in ingress-nginx, although others differ. */
   alike?: RegExp
 }>
 

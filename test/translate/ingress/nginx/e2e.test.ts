@@ -175,7 +175,7 @@ t.test('what clients and endpoints get', async (t) => {
   }
 })
 
-t.test('a default backend of an Ingress with hosts alone is that of these hosts', async (t) => {
+t.test('an Ingress with hosts and without paths sends requests of these hosts to its default backend', async (t) => {
   const spec = 'defaultBackend: {service: {name: web, port: {number: 80}}}, rules: [{host: only.test}]'
   const ingress = `apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: rest}\nspec: {${spec}}\n`
   t.same(translateNginx({}, `---\n${ingress}`).hosts, ['only.test'])
