@@ -74,7 +74,7 @@ function findReaders(
 }
 
 function describeBoot({ configuration, ports, listenerStates }: Gateway) {
-  const { model, settings, controller, diagnostics, sources, files, objects } = configuration
+  const { model, settings, controllerObjects, diagnostics, sources, files, objects } = configuration
   // Counted from the start of the process, as the user experiences it.
   const descriptors = findDescriptorLimit()
   const elapsedMs = performance.now()
@@ -82,7 +82,7 @@ function describeBoot({ configuration, ports, listenerStates }: Gateway) {
     version: VERSION,
     model,
     settings,
-    controller,
+    controllerObjects,
     diagnostics,
     sources,
     files,
@@ -96,7 +96,7 @@ function describeBoot({ configuration, ports, listenerStates }: Gateway) {
 
 /** The facts of the boot table as log lines: one for the whole, one for each problem. */
 function logBoot(gateway: Gateway): void {
-  const { version, model, settings, controller, diagnostics, files, objects, ports, descriptors, elapsedMs } =
+  const { version, model, settings, controllerObjects, diagnostics, files, objects, ports, descriptors, elapsedMs } =
     describeBoot(gateway)
   const { error, warning } = countDiagnostics(diagnostics)
   gateway.log.info(
@@ -107,7 +107,7 @@ function logBoot(gateway: Gateway): void {
       files,
       objects,
       ...(settings.compatibility === 'ingress-nginx' && { compatibility: settings.compatibility }),
-      ...(controller && { controller: controller.name }),
+      ...(controllerObjects.length > 0 && { controller: controllerObjects.map(({ name }) => name) }),
       unserved: countUnserved(diagnostics),
       hosts: findIngressTable(model).hosts.length,
       routes: model.counts.routes,

@@ -29,6 +29,7 @@ import { Observation } from './observe/observation.ts'
 import { canBindForWorkers } from './platform/listening-socket.ts'
 import { checkRuntimeFlags } from './platform/runtime-flags.ts'
 import type { Watch } from './providers/provider.ts'
+import { printBoundHost } from './report/certificate-view.ts'
 import { logReloaded, logReloadFailed } from './report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
 import type { Settings } from './settings/table.ts'
@@ -423,7 +424,7 @@ function describeConfiguration({ builtAt, model, diagnostics }: ServedConfigurat
     routes: model.counts.routes,
     diagnostics: countDiagnostics(diagnostics),
     certificates: model.certificates.flatMap(({ host, certificate }) =>
-      certificate ? [{ host, secret: certificate.name, notAfter: certificate.notAfter }] : [],
+      certificate ? [{ host: printBoundHost(host), secret: certificate.name, notAfter: certificate.notAfter }] : [],
     ),
   }
 }

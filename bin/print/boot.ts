@@ -17,7 +17,7 @@ import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import { printConditions } from '../../lib/report/print.ts'
 import { describeShares } from '../../lib/report/shares.ts'
-import type { ControllerDefaults } from '../../lib/settings/compatibility.ts'
+import type { ControllerObject } from '../../lib/settings/compatibility.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
@@ -29,8 +29,8 @@ export type Boot = Readonly<{
   version: string
   model: Model
   settings: Settings
-  /** Of another controller; undefined: none is read. */
-  controller: ControllerDefaults | undefined
+  /** The objects of another controller that have a say where settings are not written. */
+  controllerObjects: readonly ControllerObject[]
   diagnostics: readonly Diagnostic[]
   ports: BoundPorts
   /** The states of the ports that Services open, by id: `open`, or the reason why it is not. */
@@ -281,10 +281,10 @@ function printReachable({ model, settings, ports, listenerStates }: Boot, paint:
 }
 
 /** Tells whose defaults hold, since nothing in the settings may say so. */
-function printCompatibility({ settings, controller }: Boot): string[] {
+function printCompatibility({ settings, controllerObjects }: Boot): string[] {
   if (settings.compatibility !== 'ingress-nginx') return []
-  const keys = controller && `, and ${printCount(controller.count, 'key')} of ${escapeText(controller.name)}`
-  return [`  defaults of ingress-nginx${keys ?? ''}: portico get settings`]
+  const said = controllerObjects.map(({ name, part, count }) => `, ${printCount(count, part)} of ${escapeText(name)}`)
+  return [`  defaults of ingress-nginx${said.join('')}: portico get settings`]
 }
 
 /** Warns if the limit of file descriptors is low, or below the configured number of connections. */
@@ -309,7 +309,8 @@ function printCertificates(bindings: readonly CertificateBinding[], now: number)
   const shown = [...seen.values()].slice(0, 3)
   if (seen.size > shown.length) shown.push(`${seen.size - shown.length} more`)
   if (shown.length === 0) return 'self-signed default certificate'
-  return `certificate ${shown.join('; ')}; all others: self-signed default`
+  const hasRest = bindings.some(({ host, certificate }) => host === '' && certificate !== undefined)
+  return `certificate ${shown.join('; ')}${hasRest ? '' : '; all others: self-signed default'}`
 }
 
 /** Most resolvers do not know names below localhost. */

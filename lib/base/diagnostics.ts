@@ -56,7 +56,7 @@ export const DIAGNOSTICS = {
   PORTICO_SET_DUPLICATE: ['error', 'more than one GatewayConfiguration was given'],
   PORTICO_SET_CONTROLLER: [
     'warning',
-    "a key of the controller's ConfigMap is not done as it is written; an error where it guards",
+    "a key of the controller's ConfigMap, or a flag of its command line, is not done as it is written; an error where it guards",
   ],
   // References
   PORTICO_REF_SERVICE_NOT_FOUND: ['error', 'an Ingress names a Service that does not exist'],
@@ -99,6 +99,7 @@ export const DIAGNOSTICS = {
     'warning',
     'an Ingress says something of a Service port that the Service itself or an older Ingress decides otherwise',
   ],
+  PORTICO_SVC_PORT_MAP: ['warning', 'a key of a ConfigMap that opens ports names no port that can be opened'],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
   PORTICO_ANN_UNKNOWN: [

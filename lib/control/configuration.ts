@@ -14,7 +14,7 @@ import { MergedProvider } from '../providers/merged-provider.ts'
 import type { ChangeListener, Manifests, Provider, Watch } from '../providers/provider.ts'
 import { SecretSources } from '../providers/secret-sources.ts'
 import { TextProvider } from '../providers/text-provider.ts'
-import { type ControllerDefaults, NGINX_CONTROLLER } from '../settings/compatibility.ts'
+import type { ControllerObject } from '../settings/compatibility.ts'
 import {
   chooseSettingsDocument,
   keepRestartSettings,
@@ -28,7 +28,8 @@ import {
 import type { Settings } from '../settings/table.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { type Allocations, NO_ALLOCATIONS } from '../translate/exposure/allocation.ts'
-import { readControllerConfig } from '../translate/ingress/nginx/controller-config.ts'
+import { AnnotationPrefix } from '../translate/ingress/nginx/annotation-prefix.ts'
+import { NginxController } from '../translate/ingress/nginx/controller.ts'
 import { checkDefaults } from '../translate/route-policy/default-options.ts'
 import { Translator } from '../translate/translate.ts'
 import { findAllocationFile, readAllocations } from './allocations.ts'
@@ -56,8 +57,8 @@ export type Configuration = {
   readonly written: Settings
   /** Where each setting's value came from, by dotted name. */
   readonly provenance: ReadonlyMap<string, SettingSource>
-  /** The ConfigMap of the controller that Portico stands in for; undefined: none is read. */
-  readonly controller: ControllerDefaults | undefined
+  /** What says something in the place of defaults: the workload and the ConfigMap of the controller that Portico stands in for. */
+  readonly controllerObjects: readonly ControllerObject[]
   readonly resources: ResourceSet
   readonly model: Model
   /** The ports and addresses that Services were given: the same object for as long as they are the same. */
@@ -96,6 +97,7 @@ export class ConfigurationLoader {
   readonly #clock: Clock
   readonly #provider: Provider
   readonly #store = new ResourceStore()
+  readonly #annotations = new AnnotationPrefix()
   readonly #secrets: SecretSources
   #translator: Translator | undefined
   #recalled: Allocations = NO_ALLOCATIONS
@@ -143,12 +145,14 @@ export class ConfigurationLoader {
     const {
       settings: resolved,
       provenance,
-      controller,
+      controllerObjects,
       kept: keptSettings,
     } = this.#resolve(document, manifests.resources, diagnostics)
     const written = keepSettings(last?.written, resolved)
     const settings = start ? keepSettings(last?.settings, keepRestartSettings(start, written)) : written
-    const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
+    const named = this.#annotations.rename(manifests.resources, settings.annotationsPrefix)
+    const refused = this.#annotations.rename(manifests.refused, settings.annotationsPrefix)
+    const resources = this.#store.update(named, ++this.#generation, diagnostics, refused)
     if (this.#translator === undefined) {
       this.#recalled = await this.#recall(settings)
       this.#translator = new Translator(this.#recalled, this.#secrets)
@@ -164,7 +168,7 @@ export class ConfigurationLoader {
       settings,
       written,
       provenance,
-      controller,
+      controllerObjects,
       resources,
       model,
       allocations,
@@ -212,10 +216,9 @@ export class ConfigurationLoader {
     diagnostics: DiagnosticList,
   ): ResolvedSettings & { readonly kept: readonly Kept[] } {
     const { environment, flags } = this.#input
-    const isDropIn = (served: readonly string[]): boolean => servesNginxClass(resources, served)
     const problems = new DiagnosticList()
-    const readController = (name: string, list: DiagnosticList) => readControllerConfig(resources, name, list)
-    const resolved = resolveSettings({ document, environment, flags, isDropIn, readController }, problems)
+    const controller = new NginxController(resources)
+    const resolved = resolveSettings({ document, environment, flags, controller }, problems)
     const isInFile = resolved.provenance.get('routes') === 'file'
     const origin = isInFile && document ? veilSettings(document.origin) : undefined
     checkDefaults(resolved.settings.routes, origin, problems)
@@ -229,15 +232,6 @@ export class ConfigurationLoader {
     diagnostics.addAll(kept.reasons)
     return { ...this.#lastGood.resolved, kept: [kept] }
   }
-}
-
-/** True if the settings name an IngressClass of ingress-nginx that the manifests have. */
-function servesNginxClass(resources: readonly Resource[], served: readonly string[]): boolean {
-  if (served.length === 0) return false
-  const isServed = (name: string): boolean => served.includes('*') || served.includes(name)
-  return resources.some(
-    (one) => one.kind === 'IngressClass' && one.controller === NGINX_CONTROLLER && isServed(one.meta.name),
-  )
 }
 
 /** The providers that an input asks for. */

@@ -94,6 +94,7 @@ const FIELDS: Readonly<Record<ServiceListener['kind'], string>> = {
   NodePort: 'nodePort',
   LoadBalancer: 'port',
   ExternalIP: 'port',
+  ConfigMap: 'port that a ConfigMap opens',
 }
 
 function explain(

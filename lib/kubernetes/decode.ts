@@ -4,6 +4,7 @@ import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath, Origin } from '../base/position.ts'
 import { veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
+import { decodeController } from './ingress-controller.ts'
 import { judgeKind, type KindDecoder } from './kind.ts'
 import { FieldReader } from './reader.ts'
 import { ProblemReport } from './report.ts'
@@ -81,7 +82,10 @@ class DocumentDecoder {
     if (verdict.type === 'settings') {
       if (!isRefused) this.settings.push(document)
     } else if (verdict.type === 'decode') this.#decodeObject(document, kind, verdict.decoder, isRefused)
-    else if (verdict.type === 'unserved') this.#addUnserved(document, value, kind, verdict.role)
+    else if (verdict.type === 'workload') {
+      const controller = isRefused ? undefined : decodeController(readQuietly(document), verdict.kind)
+      if (controller !== undefined) this.resources.push(controller)
+    } else if (verdict.type === 'unserved') this.#addUnserved(document, value, kind, verdict.role)
     else if (verdict.type === 'unknown') {
       const { field, help, meant } = verdict
       const severity = document.inFolder && verdict.isForeign ? 'info' : verdict.severity
@@ -199,8 +203,13 @@ class DocumentDecoder {
 }
 
 /** Reads an object as a kind that it does not have. Its other faults are not reported: they are once its kind is right. */
-function readAs({ decode }: KindDecoder, { value, origin }: SourceDocument): Resource {
-  return decode(new FieldReader(value, [], new ProblemReport(origin, '', new DiagnosticList())))
+function readAs({ decode }: KindDecoder, document: SourceDocument): Resource {
+  return decode(readQuietly(document))
+}
+
+/** A reader whose reports nobody hears. */
+function readQuietly({ value, origin }: SourceDocument): FieldReader {
+  return new FieldReader(value, [], new ProblemReport(origin, '', new DiagnosticList()))
 }
 
 function isServedItem(item: unknown, listVersion: string | undefined, itemKind: string | undefined): boolean {

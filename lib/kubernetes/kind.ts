@@ -10,7 +10,7 @@ import { decodeIngressClass } from './ingress-class.ts'
 import { decodeNamespace } from './namespace.ts'
 import { decodePod } from './pod.ts'
 import type { FieldReader } from './reader.ts'
-import type { Resource } from './resource.ts'
+import type { ControllerWorkload, Resource } from './resource.ts'
 import { decodeRoutePolicy } from './route-policy.ts'
 import * as schema from './schema.ts'
 import { decodeSecret } from './secret.ts'
@@ -29,6 +29,8 @@ export type KindVerdict =
   | Readonly<{ type: 'decode'; decoder: KindDecoder }>
   | Readonly<{ type: 'settings' }>
   | Readonly<{ type: 'ignore' }>
+  /** It matters where it runs an ingress controller. */
+  | Readonly<{ type: 'workload'; kind: ControllerWorkload['kind'] }>
   | Readonly<{ type: 'unserved'; role: UnservedRole }>
   /** `field` holds the mistake. */
   | Readonly<{
@@ -88,6 +90,11 @@ const DECODERS: Readonly<Record<string, KindDecoder>> = {
   'v1 Namespace': { shape: schema.NAMESPACE, decode: decodeNamespace },
 }
 
+const WORKLOADS: Readonly<Record<string, ControllerWorkload['kind']>> = {
+  'apps/v1 Deployment': 'Deployment',
+  'apps/v1 DaemonSet': 'DaemonSet',
+}
+
 /** The version to write for each decoded kind. */
 const PREFERRED: ReadonlyMap<string, string> = new Map(
   Object.entries(DECODERS)
@@ -109,6 +116,7 @@ const SETTLED_GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch', 'exten
 export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   const name = `${apiVersion} ${kind}`
   if (Object.hasOwn(DECODERS, name)) return { type: 'decode', decoder: DECODERS[name] as KindDecoder }
+  if (Object.hasOwn(WORKLOADS, name)) return { type: 'workload', kind: WORKLOADS[name]! }
   if (TOOL_KINDS.has(name)) return { type: 'ignore' }
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
   const isOwn = group === OWN_GROUP || group.endsWith(`.${OWN_GROUP}`)

@@ -2,7 +2,7 @@
  * The Kubernetes objects Portico reads, decoded: only the fields it uses, the API server's defaults applied, frozen.
  * Field names are Kubernetes' own. Objects that break a validation rule never become one of these.
  */
-import type { Origin } from '../base/position.ts'
+import type { FieldPath, Origin } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 
 export type Meta = Readonly<{
@@ -209,6 +209,21 @@ export type Secret = ResourceOf<'Secret', { type: string; data: ReadonlyMap<stri
 export type ConfigMap = ResourceOf<'ConfigMap', { keys: ReadonlyMap<string, 'data' | 'binaryData'> }>
 export type Namespace = ResourceOf<'Namespace', object>
 
+// ---- apps/v1 Deployment and DaemonSet, where one runs the controller of ingress-nginx
+
+/** A flag on the command line of the controller: `--name=value`. */
+export type ControllerFlag = Readonly<{ name: string; value: string; path: FieldPath }>
+
+type WorkloadOf<Kind extends 'Deployment' | 'DaemonSet'> = ResourceOf<
+  Kind,
+  {
+    /** The labels of its Pods. */
+    podLabels: Readonly<Record<string, string>>
+    flags: readonly ControllerFlag[]
+  }
+>
+export type ControllerWorkload = WorkloadOf<'Deployment'> | WorkloadOf<'DaemonSet'>
+
 // ---- portico.dev/v1alpha1 RoutePolicy
 
 export type PolicyTarget = Readonly<{
@@ -242,6 +257,7 @@ export type Resource =
   | Secret
   | ConfigMap
   | Namespace
+  | ControllerWorkload
   | RoutePolicy
 
 export type ResourceKind = Resource['kind']

@@ -6,6 +6,7 @@ import { contain, containing } from '../base/contain.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { findProxyVersion } from '../base/proxy-protocol.ts'
+import { isServiceListener } from '../model/listener.ts'
 import { hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import { resetSocket } from '../platform/reset.ts'
 import { type AttemptSubject, Attempts, type AttemptUser } from '../request/attempts.ts'
@@ -80,6 +81,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly isIdempotent = false
   readonly #client: Socket
   readonly #listener: string
+  readonly #sendsProxyHeader: boolean
   readonly #route: ServedRoute | undefined
   readonly #options: RelayOptions
   /** Those in force when the connection came, as `#route` is. */
@@ -100,7 +102,9 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     onFinish: (record: ConnectionRecord) => void,
   ) {
     this.#client = client
-    this.#listener = served.listener.id
+    const { listener } = served
+    this.#listener = listener.id
+    this.#sendsProxyHeader = isServiceListener(listener) && listener.sendsProxyHeader
     this.#route = served.table.fallback
     this.#options = options
     this.#timeouts = options.settings().timeouts
@@ -149,7 +153,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     const { policy } = this.#route!.upstream!
     const wish = {
       client: { path: findPath(this.#client) },
-      proxyVersion: findProxyVersion(policy.proxyProtocol),
+      proxyVersion: findProxyVersion(this.#sendsProxyHeader ? 'v1' : policy.proxyProtocol),
       connectTimeout: policy.timeouts.connect || this.#timeouts.connect,
     }
     this.#call = endpoint.open(wish, this)

@@ -26,7 +26,7 @@ export type Certificate = Readonly<{
 
 /** Which certificate a host gets, and why. Routing never looks at SNI (I-29). */
 export type CertificateBinding = Readonly<{
-  /** Exact name or `*.wildcard`, lower case. */
+  /** Exact name or `*.wildcard`, lower case; `''` is every name that no other binding covers. */
   host: string
   /** Undefined: this host has a tls section whose Secret cannot be used, so the default certificate is served for `reason`. */
   certificate: Certificate | undefined

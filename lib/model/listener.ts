@@ -8,8 +8,8 @@ import type { UpstreamKey } from './upstream.ts'
 /** kubectl's EXTERNAL-IP of a load balancer that has no address. */
 export const PENDING = '<pending>'
 
-/** Which of its addresses a Service is reached at here. */
-export type ServiceListenerKind = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP'
+/** Which of its addresses a Service is reached at here; `ConfigMap`: at a port that a ConfigMap opens for it. */
+export type ServiceListenerKind = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP' | 'ConfigMap'
 
 type AnyListener = Readonly<{
   transport: 'TCP' | 'UDP'
@@ -48,6 +48,8 @@ export type ServiceListener = AnyListener &
     /** Stable over reloads: `NodePort default/web:80/TCP [::]:30080`. */
     id: string
     upstream: UpstreamKey
+    /** L4 alone: connections to endpoints begin with a PROXY protocol header v1, whatever the upstream says. */
+    sendsProxyHeader: boolean
     /** The Service. */
     owner: ResourceRef
     /** Its port. */

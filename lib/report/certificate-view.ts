@@ -63,18 +63,21 @@ export function certificatesView(
     const certificate = first.certificate ?? defaultCertificate
     rows.push(
       certificateRow(certificate, now, {
-        hosts: bindings.map(({ host }) => host).sort(compareText),
+        hosts: bindings.map(({ host }) => printBoundHost(host)).sort(compareText),
         reason: first.reason,
-        ingress: [...new Set(bindings.map(({ owner }) => printName(owner)))].join(', '),
+        ingress: [
+          ...new Set(bindings.flatMap(({ owner }) => (owner.kind === 'Ingress' ? [printName(owner)] : []))),
+        ].join(', '),
         position: first.certificate?.owner ? locate(first.certificate.owner, NAME_FIELD) : locateField(first, locate),
       }),
     )
   }
   rows.sort((a, b) => compareText(a.name, b.name) || compareText(a.hosts[0] ?? '', b.hosts[0] ?? ''))
-  if (defaultCertificate) {
+  const hasRest = model.certificates.some(({ host }) => host === '')
+  if (defaultCertificate && !hasRest) {
     rows.push(
       certificateRow(defaultCertificate, now, {
-        hosts: ['*'],
+        hosts: [printBoundHost('')],
         reason: 'for all other names',
         ingress: '',
         position: undefined,
@@ -82,6 +85,11 @@ export function certificatesView(
     )
   }
   return rows
+}
+
+/** The host of a binding, for people. */
+export function printBoundHost(host: string): string {
+  return host === '' ? '*' : host
 }
 
 function certificateRow(

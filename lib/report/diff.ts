@@ -11,6 +11,7 @@ import { findTable, type RouteTable } from '../model/route-table.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
+import { printBoundHost } from './certificate-view.ts'
 import {
   printAction,
   printConditions,
@@ -128,7 +129,7 @@ function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   const items = new Map<string, Item>()
   for (const table of model.tables) describeTable(model, table, same, items)
   for (const binding of model.certificates) {
-    if (!same.has(binding)) items.set(`certificate ${binding.host}`, describeCertificate(binding))
+    if (!same.has(binding)) items.set(`certificate ${printBoundHost(binding.host)}`, describeCertificate(binding))
   }
   for (const listener of model.listeners.filter(isServiceListener)) {
     if (!same.has(listener)) items.set(keyOfListener(listener), describeListener(model, listener))

@@ -449,10 +449,12 @@ function explainCertificate(
   hostname: string,
   { strictSni = false, now }: ExplainOptions,
 ): Explanation['certificate'] {
-  const binding = new HostIndex(model.certificates.map((one) => [one.host, one])).find(hostname)
+  const bindings = new HostIndex(model.certificates.map((one) => [one.host, one]))
+  const binding = bindings.find(hostname)
   if (binding === undefined) {
     const instead = strictSni ? 'the handshake is refused' : 'the default certificate is served'
-    return { binding, reason: `no tls section names this host: ${instead}` }
+    const rest = strictSni ? undefined : bindings.find('')
+    return { binding: rest, reason: `no tls section names this host: ${instead}` }
   }
   if (binding.certificate === undefined)
     return { binding, reason: `the default certificate is served: ${binding.reason}` }

@@ -11,6 +11,7 @@ import type { Route, VirtualHost } from '../model/route.ts'
 import type { RouteTable } from '../model/route-table.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { compileConditions } from '../routing/predicates.ts'
+import { printBoundHost } from './certificate-view.ts'
 import { type DescribedShare, describeShares } from './shares.ts'
 
 /**
@@ -136,5 +137,5 @@ function printTarget(model: Model, route: Route): string {
 function printBinding({ host, certificate, reason }: CertificateBinding): string {
   if (certificate === undefined) return `certificate ${host} → default: ${reason}`
   const names = certificate.subjectAltNames.join(', ') || certificate.commonName
-  return `certificate ${host} → ${certificate.name} (${names}; key [redacted])`
+  return `certificate ${printBoundHost(host)} → ${certificate.name} (${names}; key [redacted])`
 }

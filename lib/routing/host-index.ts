@@ -5,7 +5,7 @@ export class HostIndex<T> {
   /** By the suffix behind `*.`. */
   readonly #wildcard = new Map<string, T>()
 
-  /** Keys are exact hostnames or `*.suffix`, in the normal form of base/hostname. */
+  /** Keys are exact hostnames or `*.suffix`, in the normal form of base/hostname, or `''`, which is found as `''` alone. */
   constructor(entries: Iterable<readonly [string, T]> = []) {
     for (const [host, value] of entries) this.add(host, value)
   }

@@ -1,21 +1,34 @@
 /** What holds in the place of defaults where manifests are to be served as another controller serves them. */
+import type { DiagnosticList } from '../base/diagnostics.ts'
 
 /** `spec.controller` of the IngressClasses of ingress-nginx. */
 export const NGINX_CONTROLLER = 'k8s.io/ingress-nginx'
 
-/** What the ConfigMap of another controller says in the place of defaults. */
-export type ControllerDefaults = Readonly<{
-  /** The ConfigMap, for people. */
-  name: string
-  /** How many of its keys have an effect. */
-  count: number
-  /** Values of settings, by dotted names. */
-  settings: ReadonlyMap<string, unknown>
-  /** Options of all routes, by their names in a RoutePolicy; an empty text takes a default away. */
-  routes: Readonly<Record<string, string>>
-  /** It guards in a way that is not there. */
-  isRefusing: boolean
-}>
+/** What another controller, whose place Portico may take, says in the place of defaults. */
+export type Controller = {
+  /** True where these `ingressClasses` serve its Ingresses; undefined: the settings do not say which are served. */
+  isServed(ingressClasses: readonly string[] | undefined): boolean
+  /** What its command line says; undefined: there is none among the manifests. `ingressClasses` as above choose among several. */
+  readFlags(ingressClasses: readonly string[] | undefined, diagnostics: DiagnosticList): ControllerFlags | undefined
+  /** What its ConfigMap says, by the setting `controllerConfigmap`; undefined: there is none. */
+  readConfig(name: string, diagnostics: DiagnosticList): ControllerConfig | undefined
+}
+
+/** An object that says something in the place of defaults, for people: its name, and how many of its flags or keys have an effect. */
+export type ControllerObject = Readonly<{ name: string; part: 'flag' | 'key'; count: number }>
+
+/** `settings`: values of settings, by dotted names. */
+export type ControllerFlags = ControllerObject & Readonly<{ settings: ReadonlyMap<string, unknown> }>
+
+export type ControllerConfig = ControllerObject &
+  Readonly<{
+    /** Values of settings, by dotted names. */
+    settings: ReadonlyMap<string, unknown>
+    /** Options of all routes, by their names in a RoutePolicy; an empty text takes a default away. */
+    routes: Readonly<Record<string, string>>
+    /** It guards in a way that is not there. */
+    isRefusing: boolean
+  }>
 
 /** What all routes do where a guard of the controller cannot be done. */
 export const REFUSING: Readonly<Record<string, string>> = {

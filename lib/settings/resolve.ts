@@ -8,7 +8,7 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { type ControllerDefaults, NGINX_DEFAULTS, NGINX_ROUTES, REFUSING } from './compatibility.ts'
+import { type Controller, type ControllerObject, NGINX_DEFAULTS, NGINX_ROUTES, REFUSING } from './compatibility.ts'
 import { explainFormer } from './former-setting.ts'
 import { checkRules } from './rules.ts'
 import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
@@ -59,23 +59,21 @@ export type SettingsInput = {
   document?: SourceDocument | undefined
   environment: NodeJS.ProcessEnv
   flags: SettingOverrides
-  /** True where these `ingressClasses` serve manifests of ingress-nginx, which turns the setting `compatibility` on if it is `auto`. */
-  isDropIn?: (ingressClasses: readonly string[]) => boolean
-  /** Reads the ConfigMap of the controller that Portico stands in for, by the setting `controllerConfigMap`; is called where `compatibility` is on. */
-  readController?: (name: string, diagnostics: DiagnosticList) => ControllerDefaults | undefined
+  /** The controller that Portico stands in for where `compatibility` is on. */
+  controller?: Controller | undefined
 }
 
 export type ResolvedSettings = {
   readonly settings: Settings
   /** By dotted name. */
   readonly provenance: ReadonlyMap<string, SettingSource>
-  /** Undefined: no ConfigMap of a controller is read. */
-  readonly controller: ControllerDefaults | undefined
+  /** What says something in the place of defaults: the workload and the ConfigMap of a controller. */
+  readonly controllerObjects: readonly ControllerObject[]
 }
 
 /** All settings with every check applied; problems go to `diagnostics`. */
 export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticList): ResolvedSettings {
-  const { document, environment, flags, isDropIn, readController } = input
+  const { document, environment, flags, controller } = input
   const provenance = new Map<string, SettingSource>()
   const values = new Map<string, unknown>()
   const places = new Map<string, DiagnosticDetails>()
@@ -120,26 +118,34 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
       take('flag', flag, read(value, 'text', variable), {})
     }
   }
-  const isAuto = values.get('compatibility') === 'auto'
-  if (isAuto && isDropIn?.(values.get('ingressClasses') as readonly string[])) {
+  const isWritten = provenance.get('ingressClasses') !== 'default'
+  const classes = isWritten ? (values.get('ingressClasses') as readonly string[]) : undefined
+  if (values.get('compatibility') === 'auto' && controller?.isServed(classes)) {
     values.set('compatibility', 'ingress-nginx')
   }
-  let controller: ControllerDefaults | undefined
+  const controllerObjects: ControllerObject[] = []
   if (values.get('compatibility') === 'ingress-nginx') {
-    controller = readController?.(values.get('controllerConfigMap') as string, diagnostics)
-    for (const [name, value] of new Map([...NGINX_DEFAULTS, ...(controller?.settings ?? [])])) {
-      if (provenance.get(name) !== 'default') continue
-      values.set(name, value)
-      provenance.set(name, 'compatibility')
+    const takeAll = (given: ReadonlyMap<string, unknown>): void => {
+      for (const [name, value] of given) {
+        if (provenance.get(name) !== 'default') continue
+        values.set(name, value)
+        provenance.set(name, 'compatibility')
+      }
     }
-    const isRefusing = controller?.isRefusing === true && values.get('unsupportedGuards') === 'refuse'
-    const routes = { ...NGINX_ROUTES, ...controller?.routes, ...(isRefusing && REFUSING) }
+    const typed = controller?.readFlags(classes, diagnostics)
+    if (typed !== undefined) takeAll(typed.settings)
+    const config = controller?.readConfig(values.get('controllerConfigmap') as string, diagnostics)
+    if (config !== undefined) takeAll(config.settings)
+    takeAll(NGINX_DEFAULTS)
+    controllerObjects.push(...[typed, config].flatMap((one) => (one === undefined ? [] : [one])))
+    const isRefusing = config?.isRefusing === true && values.get('unsupportedGuards') === 'refuse'
+    const routes = { ...NGINX_ROUTES, ...config?.routes, ...(isRefusing && REFUSING) }
     const usual = Object.entries(routes).filter(([, value]) => value !== '')
     values.set('routes', { ...Object.fromEntries(usual), ...(values.get('routes') as object) })
     if (provenance.get('routes') === 'default') provenance.set('routes', 'compatibility')
   }
   for (const name of checkRules(values, places, diagnostics)) provenance.set(name, 'default')
-  return { settings: nest(SETTINGS, [], values) as Settings, provenance, controller }
+  return { settings: nest(SETTINGS, [], values) as Settings, provenance, controllerObjects }
 }
 
 /** Dotted names whose value differs and that are read once, at the start. */

@@ -22,7 +22,7 @@ import { servers } from './types/servers.ts'
 import { serviceNames } from './types/service-names.ts'
 import { serviceRange } from './types/service-range.ts'
 import { services } from './types/services.ts'
-import { string } from './types/string.ts'
+import { string, type TextForm } from './types/string.ts'
 import { strings } from './types/strings.ts'
 import { workers } from './types/workers.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
@@ -40,6 +40,12 @@ const LISTENER_PATHS = {
     doc: 'The same as paths.mergeSlashes for this port alone; inherit takes it from there.',
   }),
 } satisfies SettingTable
+
+/** An object of the manifests, or none. */
+const OBJECT_NAME: TextForm = {
+  pattern: '^(?:[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*)?$',
+  form: 'namespace/name',
+}
 
 export const SETTINGS = {
   http: {
@@ -168,7 +174,7 @@ export const SETTINGS = {
   watch: boolean({ default: true, restart: true, doc: 'Reload when a file changes.' }),
   ingressClasses: strings({
     default: [],
-    doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" serves all. Empty: the IngressClass objects decide.',
+    doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" serves all, and "-" those without a class. Empty: the IngressClass objects decide.',
   }),
   nodeName: string({
     default: '',
@@ -431,13 +437,38 @@ export const SETTINGS = {
   },
   compatibility: choice(['auto', 'off', 'ingress-nginx'], {
     default: 'auto',
-    doc: 'ingress-nginx: IngressClasses with the controller k8s.io/ingress-nginx are served, and settings that are not written have the defaults of ingress-nginx: bodies of 1Mi (limits.bodyBytes), pauses of 60s in answers and tunnels, three tries, whole request bodies before an endpoint is asked, HSTS. auto: the same, if ingressClasses names such an IngressClass. Annotations of ingress-nginx are read either way.',
+    doc: 'ingress-nginx: IngressClasses with the controller k8s.io/ingress-nginx are served, and settings that are not written have the defaults of ingress-nginx: bodies of 1Mi (limits.bodyBytes), pauses of 60s in answers and tunnels, three tries, whole request bodies before an endpoint is asked, HSTS. auto: the same, if ingressClasses names such an IngressClass, or is not written and the Deployment or DaemonSet of the controller of ingress-nginx is among the manifests. Annotations of ingress-nginx are read either way.',
   }),
-  controllerConfigMap: string({
+  controllerConfigmap: string({
     default: '',
-    pattern: '^(?:[a-z0-9][-a-z0-9]*/[a-z0-9][-.a-z0-9]*)?$',
-    form: 'namespace/name',
+    ...OBJECT_NAME,
     doc: 'The ConfigMap of the controller of ingress-nginx among the manifests, as in ingress-nginx/ingress-nginx-controller. Where compatibility is on, its keys have a say where these settings do not. Empty: the first that has the name which the charts of ingress-nginx give it.',
+  }),
+  annotationsPrefix: string({
+    default: 'nginx.ingress.kubernetes.io',
+    pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$',
+    form: 'a domain, without the slash',
+    doc: 'Domain of the annotations of ingress-nginx on Ingresses. With another one, those of nginx.ingress.kubernetes.io are not read.',
+  }),
+  defaultBackendService: string({
+    default: '',
+    ...OBJECT_NAME,
+    doc: 'The Service whose first port gets the requests that no rule takes, unless an Ingress without rules has a default backend. Empty: such requests are answered 404.',
+  }),
+  defaultSslCertificate: string({
+    default: '',
+    ...OBJECT_NAME,
+    doc: 'The Secret with the certificate for all names that no other certificate covers. Empty: the gateway signs one itself.',
+  }),
+  tcpServicesConfigmap: string({
+    default: '',
+    ...OBJECT_NAME,
+    doc: 'The ConfigMap that opens TCP ports, as ingress-nginx has it: each key is a port, on http.address, and its value the port of a Service, as in namespace/service:port. Behind another colon, PROXY asks clients for a PROXY protocol header, and behind a further one it sends the endpoints one.',
+  }),
+  udpServicesConfigmap: string({
+    default: '',
+    ...OBJECT_NAME,
+    doc: 'The ConfigMap that opens UDP ports, in the same form as tcpServicesConfigmap, without PROXY.',
   }),
   unsupportedGuards: choice(['refuse', 'serve'], {
     default: 'refuse',

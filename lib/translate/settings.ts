@@ -8,6 +8,8 @@ type OwnPort = Readonly<{ enabled: boolean; address: string; port: number }>
 const NAMES = [
   'clusterNetwork',
   'compatibility',
+  'defaultBackendService',
+  'defaultSslCertificate',
   'endpoints',
   'externalIPs',
   'externalNames',
@@ -21,7 +23,9 @@ const NAMES = [
   'paths',
   'routes',
   'services',
+  'tcpServicesConfigmap',
   'timeouts',
+  'udpServicesConfigmap',
   'unsupportedGuards',
   'zone',
 ] as const

@@ -9,6 +9,7 @@ import { type Ingress, printResource, type Service } from '../kubernetes/resourc
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { Model } from '../model/model.ts'
+import { createRef } from '../model/resource-ref.ts'
 import type { Settings } from '../settings/table.ts'
 import { checkAnnotations } from './annotation.ts'
 import { type Allocations, NO_ALLOCATIONS } from './exposure/allocation.ts'
@@ -17,6 +18,7 @@ import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from '
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { ContentFinder, type SecretFinder } from './ingress/content.ts'
+import { createDefaultIngress, findDefaultBackend } from './ingress/default-backend.ts'
 import { checkFilters, checkOwnPorts, type OwnFilters, readMentions, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
@@ -37,7 +39,13 @@ import { reportAsked } from './ingress/silent-server.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
 import { checkSplitCookie, reportIdleCookie } from './ingress/split-cookie.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
-import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
+import {
+  findSections,
+  listMentions,
+  NO_POLICIES,
+  PolicyAttachments,
+  type TargetPolicies,
+} from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { reportOverruled } from './service/ingress-option.ts'
@@ -106,6 +114,8 @@ export function translate(
 export class Translator {
   readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
   readonly #refused = new MappedList<Ingress, Claimant | undefined>()
+  readonly #defaultIngress = new Memo<'default', Ingress>()
+  readonly #defaultBackend = new Memo<'default', Claimant>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
   readonly #concerned = new Sieve<TranslatedIngress>(
     ({ served, notable, annotated, claims: { asking } }) =>
@@ -172,10 +182,10 @@ export class Translator {
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
     warnOfUntrustedProxies(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)
-    warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
     const { clock, local = NO_ADDRESSES } = options
-    const plan = this.#listeners.plan(services, { settings, local, now: clock.now() })
+    const plan = this.#listeners.plan(services, { resources, settings, local, now: clock.now() })
     diagnostics.addAll(plan.diagnostics)
+    warnOfLocalPolicy(this.#local.filter(plan.services), settings, diagnostics)
 
     const ofIngresses = this.#reading.filter(this.#translated).flatMap(({ filters }) => this.#findInputs(filters))
     const refusedServices = resources.allRefused('Service')
@@ -212,6 +222,8 @@ export class Translator {
       for (const service of services) annotated.add(service)
       for (const filter of claims.asking) asking.add(filter)
     }
+    const fallback = this.#claimDefaultBackend(resources, settings, targets, diagnostics)
+    for (const filter of fallback?.claims.asking ?? []) asking.add(filter)
     for (const service of annotated) checkForeignAnnotations(service, settings, diagnostics)
     for (const target of targets) reportProtocol(target, diagnostics)
     reportAsked(
@@ -225,10 +237,14 @@ export class Translator {
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
     const own = this.#listeners.listOwn(settings)
-    const { table, routes, starving } = this.#merger.merge(claimants, own, settings, diagnostics)
+    const { table, routes, starving } = this.#merger.merge(claimants, fallback, own, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
-    const certificates = this.#binder.bind(this.#ownHosts.filter(ingresses), diagnostics)
+    const certificates = this.#binder.bind(
+      this.#ownHosts.filter(ingresses),
+      settings.defaultSslCertificate,
+      diagnostics,
+    )
     checkRefused(
       resources,
       {
@@ -256,6 +272,29 @@ export class Translator {
     if (isNewGround) this.#resolver.sweep()
     this.#binder.end()
     return model
+  }
+
+  /** What the setting defaultBackendService claims; a notable upstream that it leads to is added to `targets`. */
+  #claimDefaultBackend(
+    resources: ResourceSet,
+    settings: TranslationSettings,
+    targets: Set<TranslatedUpstream>,
+    diagnostics: DiagnosticList,
+  ): Claimant | undefined {
+    const service = findDefaultBackend(resources, settings, diagnostics)
+    if (service === undefined) return undefined
+    const ingress = this.#defaultIngress.get('default', [service], () => createDefaultIngress(service))
+    const references = listReferences(ingress, [])
+    const resolutions = references.map((reference) => this.#resolver.resolve(reference))
+    for (const { target } of resolutions) if (target !== undefined && isNotable(target)) targets.add(target)
+    const inputs = [ingress, this.#defaults, ...resolutions]
+    const claimant = this.#defaultBackend.get('default', inputs, () => {
+      const policies = { whole: NO_POLICIES, sections: [] }
+      const owner = createRef(service)
+      return { ingress, claims: claimRoutes(ingress, references, resolutions, [], policies, this.#defaults, owner) }
+    })
+    diagnostics.addAll(claimant.claims.diagnostics)
+    return claimant
   }
 
   /** What is claimed by Ingresses that are refused and guard something. */

@@ -12,7 +12,7 @@ import { startGateway } from './process.ts'
 const DAY = 86_400_000
 
 async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<string, string> = {}): Promise<Boot> {
-  const { model, settings, controller, diagnostics, sources, objects } = await loadConfiguration({
+  const { model, settings, controllerObjects, diagnostics, sources, objects } = await loadConfiguration({
     sources: ['-'],
     stdin,
     flags,
@@ -23,7 +23,7 @@ async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<strin
     version: '1.2.3',
     model,
     settings,
-    controller,
+    controllerObjects,
     diagnostics,
     sources,
     objects,
@@ -51,7 +51,7 @@ data: {proxy-body-size: 8m, worker-processes: "4"}
 `
   t.match(
     printBoot(await boot(map, {}, flags), paintNothing),
-    'defaults of ingress-nginx, and 1 key of ConfigMap ingress-nginx/ingress-nginx-controller: portico get settings',
+    'defaults of ingress-nginx, 1 key of ConfigMap ingress-nginx/ingress-nginx-controller: portico get settings',
   )
   t.match(
     printBoot(await boot(map.replace('name: ', 'name: x'), {}, flags), paintNothing),

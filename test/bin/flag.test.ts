@@ -100,7 +100,12 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'admin.tokenFile': join(folder, 'token'),
         'upstream.caFile': join(folder, 'ca.pem'),
         'dns.forward': 'system',
-        controllerConfigMap: 'ingress-nginx/edge',
+        controllerConfigmap: 'ingress-nginx/edge',
+        annotationsPrefix: 'edge.test',
+        defaultBackendService: 'default/rest',
+        defaultSslCertificate: 'default/all',
+        tcpServicesConfigmap: 'ingress-nginx/tcp',
+        udpServicesConfigmap: 'ingress-nginx/udp',
         // Other values need trustedProxies.
         'http.proxyProtocol': 'none',
         'https.proxyProtocol': 'none',

@@ -164,6 +164,7 @@ export function makeServiceListener({ to, ...words }: ListenerWords): ServiceLis
     address: '127.0.0.1',
     sourceRanges: [],
     proxyProtocol: false,
+    sendsProxyHeader: false,
     paths: words.layer === 'L7' ? USUAL_PATHS : undefined,
     owner: { kind: 'Service', namespace: 'default', name: to },
     field: ['spec', 'ports', 0, 'port'],

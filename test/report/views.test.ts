@@ -423,6 +423,7 @@ t.test("listeners of Services stand behind the gateway's own, with what is known
     address: '::',
     port: 30_080,
     upstream: 'default/api:80',
+    sendsProxyHeader: false,
     sourceRanges: [],
     proxyProtocol: false,
     paths: undefined,

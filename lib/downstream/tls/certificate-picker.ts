@@ -21,8 +21,8 @@ export type CertificatePickerOptions<S> = {
 export class CertificatePicker<S extends object> {
   readonly #options: CertificatePickerOptions<S>
   readonly #throttle: LogThrottle
-  /** What serves the default certificate. */
-  readonly default: S
+  /** What serves the certificate that the gateway has of its own. */
+  readonly #own: S
   /** By fingerprint, for the index in force and the one before: what two reloads in a row do not use is let go. */
   #servers = new Map<string, S>()
   #older = new Map<string, S>()
@@ -32,7 +32,13 @@ export class CertificatePicker<S extends object> {
   constructor(options: CertificatePickerOptions<S>) {
     this.#options = options
     this.#throttle = new LogThrottle(options.clock)
-    this.default = options.create(options.defaultCertificate)
+    this.#own = options.create(options.defaultCertificate)
+  }
+
+  /** What serves the default certificate: that of the configuration, or else the gateway's own. */
+  get default(): S {
+    const certificate = this.#currentIndex()?.find('')?.certificate
+    return (certificate && this.#findServer(certificate)) ?? this.#own
   }
 
   /** `servername` as the client sent it, `''` when it sent none. Undefined: the handshake is to be refused. */

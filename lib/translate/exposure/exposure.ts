@@ -5,7 +5,7 @@
 import { canonicalAddress } from '../../base/address-range.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../../base/diagnostics.ts'
 import type { FieldPath } from '../../base/position.ts'
-import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
+import { type ConfigMap, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import { PENDING, type ServiceListenerKind } from '../../model/listener.ts'
 import { isLoadBalancerClosed } from '../ingress/foreign-annotation.ts'
 import { isSameList } from '../reuse.ts'
@@ -23,10 +23,18 @@ import {
   type PortPlace,
   printPlace,
 } from './port-claims.ts'
+import type { PortMapping } from './port-map.ts'
 
 /** A port to open, and the Service port that it leads to. */
 export type Opening = PortPlace &
-  Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort }>
+  Readonly<{
+    gateway?: undefined
+    kind: ServiceListenerKind
+    service: Service
+    servicePort: ServicePort
+    /** Of kind ConfigMap alone. */
+    mapping?: PortMapping
+  }>
 
 /** The ports and addresses of one Service. */
 export type Exposure = Readonly<{
@@ -40,15 +48,16 @@ export type Exposure = Readonly<{
   healthChecks: readonly PortPlace[]
 }>
 
-/** `services` come oldest first; `local` are the addresses of this machine, canonical. */
+/** `services` come oldest first; `mappings` open further ports of them; `local` are the addresses of this machine, canonical. */
 export function exposeServices(
   services: readonly Service[],
+  mappings: readonly PortMapping[],
   settings: TranslationSettings,
   local: ReadonlySet<string>,
   ledger: Ledger,
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, Exposure> {
-  return new ExposurePlan(services, settings, diagnostics).make(local, ledger)
+  return new ExposurePlan(services, settings, diagnostics).make(mappings, local, ledger)
 }
 
 /** A taken port on a clusterIP, and the number of other Services that want it. */
@@ -71,9 +80,10 @@ class ExposurePlan {
   }
 
   // The order decides about contested ports: the gateway goes first, then ports that manifests ask for by number.
-  make(local: ReadonlySet<string>, ledger: Ledger): ReadonlyMap<Service, Exposure> {
+  make(mappings: readonly PortMapping[], local: ReadonlySet<string>, ledger: Ledger): ReadonlyMap<Service, Exposure> {
     const { nodePorts, loadBalancers, clusterNetwork, externalIPs } = this.#settings
     this.#claimOwn()
+    this.#openMapped(mappings)
     const numbers = assignNodePorts(this.#services, nodePorts, ledger, this.#diagnostics)
     if (nodePorts.enabled) this.#openNodePorts(numbers)
     const external = loadBalancers.enabled ? this.#openLoadBalancers(local, ledger) : new Map<Service, string>()
@@ -105,6 +115,17 @@ class ExposurePlan {
       // The DNS server takes its port alone; load balancers may use the other ports of its address.
       if (name === 'dns') this.#claims.take({ transport: 'UDP', address, port }, { gateway: name })
       else if (!isEvery(address)) this.#own.push(address)
+    }
+  }
+
+  #openMapped(mappings: readonly PortMapping[]): void {
+    const address = canonicalAddress(this.#settings.http.address)
+    for (const mapping of mappings) {
+      const { transport, port, service, servicePort, map, key } = mapping
+      const opening: Opening = { transport, address, port, kind: 'ConfigMap', service, servicePort, mapping }
+      const owner = this.#claims.find(opening)
+      if (owner) this.#reportTaken(map, ['data', key], opening, owner, 'it is not opened', 'ConfigMap')
+      else this.#open(opening)
     }
   }
 
@@ -212,7 +233,7 @@ class ExposurePlan {
   }
 
   #reportTaken(
-    service: Service,
+    asking: Service | ConfigMap,
     path: FieldPath,
     place: PortPlace,
     owner: PortOwner,
@@ -222,8 +243,8 @@ class ExposurePlan {
     const { name, position, advice, setting } = describeOwner(owner)
     const settings = [...new Set([setting, ADDRESS_SETTINGS[kind]])].filter((one) => one !== '')
     this.#diagnostics.add('PORTICO_SVC_PORT_TAKEN', `port ${printPlace(place, true)} is taken: ${outcome}`, {
-      position: service.origin.locate(path),
-      resource: printResource(service),
+      position: asking.origin.locate(path),
+      resource: printResource(asking),
       help: `${advice}, or give each an address of its own: ${settings.join(' and ')}`,
       notes: [{ message: `${name} has it`, ...(position && { position }) }],
     })
@@ -266,7 +287,14 @@ export function isSameExposure(a: Exposure, b: Exposure): boolean {
   if (!a.healthChecks.every((place, index) => isSamePlace(place, b.healthChecks[index] as PortPlace))) return false
   return a.openings.every((opening, index) => {
     const other = b.openings[index] as Opening
-    return isSamePlace(opening, other) && opening.kind === other.kind && opening.servicePort === other.servicePort
+    const { mapping, kind, servicePort } = opening
+    return (
+      isSamePlace(opening, other) &&
+      kind === other.kind &&
+      servicePort === other.servicePort &&
+      mapping?.acceptsProxyHeader === other.mapping?.acceptsProxyHeader &&
+      mapping?.sendsProxyHeader === other.mapping?.sendsProxyHeader
+    )
   })
 }
 

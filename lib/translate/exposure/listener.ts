@@ -6,22 +6,32 @@ import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { compareText } from '../../base/order.ts'
 import type { PathPolicy } from '../../base/path.ts'
 import type { Service } from '../../kubernetes/resource.ts'
+import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { GatewayListener, Listener, ServiceListener } from '../../model/listener.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import { KeyOrder, keepList, Memo, Sieve } from '../reuse.ts'
 import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Allocations, Ledger } from './allocation.ts'
+import { leadsToController, listWorkloads, reportStandIn } from './controller-service.ts'
 import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
 import { GATEWAY_LISTENERS, makeGatewayListener, resolvePaths } from './gateway-listener.ts'
 import { readListenerOptions } from './listener-option.ts'
 import { isExposed } from './node-port.ts'
+import { listPortMapInputs, type PortMapping, readPortMaps } from './port-map.ts'
 
-/** The exposures of all Services. */
-type Plan = Readonly<{ exposures: ReadonlyMap<Service, Exposure>; diagnostics: readonly Diagnostic[] }>
+/** The exposures of all Services that have one. */
+type Plan = Readonly<{
+  /** All but those of a controller whose place is taken. */
+  services: readonly Service[]
+  exposures: ReadonlyMap<Service, Exposure>
+  diagnostics: readonly Diagnostic[]
+}>
 
 /** The inputs of the listeners, beside Services. */
 export type ListenerInputs = Readonly<{
+  /** They have the ConfigMaps that open ports. */
+  resources: ResourceSet
   settings: TranslationSettings
   /** The addresses of this machine, canonical. */
   local: ReadonlySet<string>
@@ -32,6 +42,7 @@ export type ListenerInputs = Readonly<{
 /** Makes listeners; one that does not change stays the same object, and so does the list of all. */
 export class ListenerSet {
   readonly #exposed = new Sieve<Service>(isExposed)
+  readonly #others = new Memo<'others', readonly Service[]>()
   readonly #plans = new Memo<'plan', Plan>()
   readonly #exposures = new Memo<Service, Exposure>(isSameExposure)
   readonly #own = new Memo<GatewayListener['id'], GatewayListener>()
@@ -50,24 +61,35 @@ export class ListenerSet {
   }
 
   /** `services` come oldest first. */
-  plan(services: readonly Service[], { settings, local, now }: ListenerInputs): Plan {
-    const concerned = settings.clusterNetwork.enabled ? services : this.#exposed.filter(services)
-    return this.#plans.get('plan', [concerned, settings, local], () => {
-      const ledger = new Ledger(this.#allocations)
-      const diagnostics = new DiagnosticList()
-      const found = exposeServices(concerned, settings, local, ledger, diagnostics)
-      this.#allocations = ledger.close(now)
-      const exposures = new Map<Service, Exposure>()
-      for (const [service, exposure] of found) {
-        // The inputs are new each time; an equal signature says that the listener is the same.
-        exposures.set(
-          service,
-          this.#exposures.get(service, [exposure], () => exposure),
-        )
-      }
-      this.#exposures.sweep()
-      return Object.freeze({ exposures, diagnostics: keepList(diagnostics.items) })
-    })
+  plan(services: readonly Service[], { resources, settings, local, now }: ListenerInputs): Plan {
+    const workloads = listWorkloads(resources, settings)
+    const others = this.#others.get('others', [services, ...workloads], () =>
+      services.filter((service) => !workloads.some((workload) => leadsToController(service, workload))),
+    )
+    const concerned = settings.clusterNetwork.enabled ? others : this.#exposed.filter(others)
+    return this.#plans.get(
+      'plan',
+      [services, concerned, settings, local, ...listPortMapInputs(resources, settings)],
+      () => {
+        const ledger = new Ledger(this.#allocations)
+        const diagnostics = new DiagnosticList()
+        if (others.length < services.length) reportStandIn(services, others, settings, diagnostics)
+        const mappings = readPortMaps(resources, settings, diagnostics)
+        const all = [...new Set([...concerned, ...mappings.map(({ service }) => service)])]
+        const found = exposeServices(all, mappings, settings, local, ledger, diagnostics)
+        this.#allocations = ledger.close(now)
+        const exposures = new Map<Service, Exposure>()
+        for (const [service, exposure] of found) {
+          // The inputs are new each time; an equal signature says that the listener is the same.
+          exposures.set(
+            service,
+            this.#exposures.get(service, [exposure], () => exposure),
+          )
+        }
+        this.#exposures.sweep()
+        return Object.freeze({ services: others, exposures, diagnostics: keepList(diagnostics.items) })
+      },
+    )
   }
 
   /** The gateway's own. */
@@ -99,9 +121,15 @@ export class ListenerSet {
   }
 }
 
-/** The key of the upstream: traffic from outside has a policy of its own (S21). */
+/** The key of the upstream: traffic from outside to an address of the Service has a policy of its own (S21). */
 function findKey(upstreams: ServiceUpstreams, { kind, servicePort }: Opening): string {
-  return upstreams.get(servicePort, kind === 'ClusterIP' ? 'internal' : 'external').upstream.key
+  const isOutside = kind !== 'ClusterIP' && kind !== 'ConfigMap'
+  return upstreams.get(servicePort, isOutside ? 'external' : 'internal').upstream.key
+}
+
+/** A port of a ConfigMap passes bytes on, whatever the Service says of its own ports. */
+function readMappedOptions({ acceptsProxyHeader }: PortMapping): ReturnType<typeof readListenerOptions> {
+  return { layer: 'L4', tls: false, proxyProtocol: acceptsProxyHeader }
 }
 
 function makeListeners(
@@ -113,8 +141,8 @@ function makeListeners(
   const { namespace, name } = service.meta
   const owner = createRef(service)
   const listeners = openings.map((opening): ServiceListener => {
-    const { kind, transport, address, port, servicePort } = opening
-    const options = readListenerOptions(service, servicePort)
+    const { kind, transport, address, port, servicePort, mapping } = opening
+    const options = mapping === undefined ? readListenerOptions(service, servicePort) : readMappedOptions(mapping)
     return Object.freeze({
       id: `${kind} ${namespace}/${name}:${servicePort.port}/${transport} ${printEndpointAddress(address, port)}`,
       kind,
@@ -124,6 +152,7 @@ function makeListeners(
       port,
       paths: options.layer === 'L7' ? paths : undefined,
       upstream: findKey(upstreams, opening),
+      sendsProxyHeader: mapping?.sendsProxyHeader ?? false,
       // As with kube-proxy, source ranges hold on the load balancer's address alone (S20).
       sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,
       owner,

@@ -2,11 +2,18 @@
 import type { SourcePosition } from '../../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ServiceListenerKind } from '../../model/listener.ts'
+import type { PortMapping } from './port-map.ts'
 
 /** The owner of a port: a listener of the gateway itself, or a Service for one of its ports or its health check. */
 export type PortOwner =
   | Readonly<{ gateway: 'http' | 'https' | 'admin' | 'dns' }>
-  | Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort | undefined }>
+  | Readonly<{
+      gateway?: undefined
+      kind: ServiceListenerKind
+      service: Service
+      servicePort: ServicePort | undefined
+      mapping?: PortMapping
+    }>
 
 /** One port on one address. */
 export type PortPlace = Readonly<{ transport: 'TCP' | 'UDP'; address: string; port: number }>
@@ -54,6 +61,7 @@ export const ADDRESS_SETTINGS: Readonly<Record<ServiceListenerKind, string>> = {
   ExternalIP: 'externalIPs',
   // Each Service has an address of its own already.
   ClusterIP: '',
+  ConfigMap: 'http.address',
 }
 
 /** Describes an owner to people: its name, its position, and the help for another Service that wants the port. */
@@ -72,7 +80,15 @@ export function describeOwner(owner: PortOwner): {
       setting: `${owner.gateway}.address`,
     }
   }
-  const { kind, service, servicePort } = owner
+  const { kind, service, servicePort, mapping } = owner
+  if (mapping !== undefined) {
+    return {
+      name: printResource(mapping.map),
+      position: mapping.map.origin.locate(['data', mapping.key]),
+      advice: 'change the port of one',
+      setting: ADDRESS_SETTINGS[kind],
+    }
+  }
   const path = servicePort
     ? ['spec', 'ports', servicePort.index, kind === 'NodePort' ? 'nodePort' : 'port']
     : ['spec', 'healthCheckNodePort']

@@ -115,7 +115,7 @@ type SettledHost = Readonly<{
 /**
  * Merges Ingresses, given in order of rank. The default backend of an Ingress without rules takes all requests that no rule takes.
  * The default backend of an Ingress with rules takes the unmatched requests of that Ingress's hosts; and, if no Ingress without
- * rules has a default backend, all requests of other hosts (I-22). The oldest wins each time (I-23). A rule without `http` sends
+ * rules and no setting has a default backend, all requests of other hosts (I-22). The oldest wins each time (I-23). A rule without `http` sends
  * all requests of its host to the default backend (I-11).
  */
 export class HostMerger {
@@ -148,9 +148,10 @@ export class HostMerger {
   #filterInputs: readonly unknown[] = []
   #filters: HostFilters = { secured: undefined, others: undefined }
 
-  /** `listeners` serve the table. */
+  /** `listeners` serve the table; `fallback` is what the settings say of requests that no rule takes. */
   merge(
     ingresses: readonly Claimant[],
+    fallback: Claimant | undefined,
     listeners: readonly GatewayListener[],
     settings: TranslationSettings,
     diagnostics: DiagnosticList,
@@ -169,7 +170,9 @@ export class HostMerger {
     for (const { ingress, claims } of this.#redirecting.filter(ingresses)) {
       reportRedirectNeeds(ingress, claims.hosts, isServed, diagnostics)
     }
-    const resting = this.#resting.filter(ingresses)
+    const written = this.#resting.filter(ingresses)
+    const isWritten = written.some(({ claims }) => claims.hosts.length === 0)
+    const resting = fallback === undefined || isWritten ? written : [...written, fallback]
     const general = resting.flatMap(({ claims }) => (claims.hosts.length === 0 && claims.rest ? [claims.rest] : []))
     const owners = resting.map(({ ingress, claims: { owner, empty } }) => ({ ingress, owner, empty }))
     const defaults = settleRoutes(general, findIngressAmong(owners), diagnostics)
@@ -342,7 +345,7 @@ export function listReferences(ingress: Ingress, splits: readonly FilterMention[
 }
 
 /**
- * The claims of an Ingress; `resolutions` are in the order of its references. `guards` close all its routes, and some of them the
+ * The claims of an Ingress, or of the `owner` that it stands for; `resolutions` are in the order of its references. `guards` close all its routes, and some of them the
  * routes of other Ingresses on its hosts.
  */
 export function claimRoutes(
@@ -352,11 +355,11 @@ export function claimRoutes(
   guards: readonly ForeignAnnotation[],
   policies: IngressPolicies,
   defaults: DefaultFilters,
+  owner: ResourceRef = createRef(ingress),
 ): IngressClaims {
   const hostGuard = guards.find(({ isOfHost }) => isOfHost)
   const diagnostics = new DiagnosticList()
   const backends = new RouteBackends(ingress, references, resolutions, guards[0], policies, defaults, diagnostics)
-  const owner = createRef(ingress)
   const options = readHostOptions(mergeLayers([readMentions(ingress), policies.whole.mentions]))
   const { canary, answers = NO_ANSWERS, hostAnswers = NO_ANSWERS } = readAliases(ingress).hosts
   const drafts = new Map<string, { routes: Route[]; rule: number; hasPatterns: boolean }>()

@@ -9,13 +9,16 @@ import { NGINX_CONTROLLER } from '../../settings/compatibility.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 /** `spec.controller` of Portico's IngressClasses. */
-const CONTROLLER = 'portico.dev/ingress-controller'
+export const CONTROLLER = 'portico.dev/ingress-controller'
 
 const ANNOTATION = 'kubernetes.io/ingress.class'
 
+/** Stands in `ingressClasses` for Ingresses without a class. No class can have this name. */
+export const CLASSLESS = '-'
+
 /**
  * Picks the Ingresses to serve, in order of rank. If given, `settings.ingressClasses` decides: it names the classes to serve, or
- * all with `*`; an Ingress without a class has the default IngressClass. Without the setting IngressClass objects decide. Without
+ * all with `*`, or those without a class with `-`; an Ingress without a class has the default IngressClass. Without the setting IngressClass objects decide. Without
  * either, class names only inform and every Ingress is served.
  */
 export function selectIngresses(
@@ -73,7 +76,8 @@ function isNamed(
   const wanted = findClassName(ingress)
   const name = wanted ?? findDefaultClass(classes)?.meta.name
   if (name === undefined) {
-    reportMissing(ingress, diagnostics, 'add a class, or "*" to ingressClasses in the settings')
+    if (served.includes(CLASSLESS)) return true
+    reportMissing(ingress, diagnostics, 'add a class, or "-" to ingressClasses in the settings')
     return false
   }
   if (served.includes(name)) return true

@@ -9,7 +9,7 @@ import { printName } from '../../base/resource-name.ts'
 import { type Ingress, type IngressTls, printResource, type Secret } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
-import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
+import { createRef, NAME_FIELD, type ResourceRef } from '../../model/resource-ref.ts'
 import { KeyOrder, Memo, Sieve } from '../reuse.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 import { type ReadSecret, readSecret, reportSecret } from './certificate.ts'
@@ -42,6 +42,7 @@ export class CertificateBinder {
   readonly #secrets = new Memo<Secret, ReadSecret>()
   readonly #missing = new Memo<string, MissingSecret>(isDeepStrictEqual)
   readonly #claims = new Memo<Ingress, TlsClaims>()
+  readonly #rest = new Memo<'rest', CertificateBinding>()
   readonly #secured = new Sieve<Ingress>(({ tls }) => tls.length > 0)
   readonly #order = new KeyOrder(compareBoundHosts)
   #resources!: ResourceSet
@@ -65,9 +66,9 @@ export class CertificateBinder {
    * Binds hosts. Ingresses come in order of rank: the first with a usable certificate for a host wins (I-32). A host whose tls
    * section has no usable certificate is bound to the default certificate, with the reason (I-30, I-31). A section without hosts
    * offers its certificate to those hosts of the Ingress's rules that it covers; if a rule has no host, to all names that it covers.
-   * Hosts that a section names go before such offers.
+   * Hosts that a section names go before such offers. `fallback` is the Secret for all other names, `namespace/name`; empty: none.
    */
-  bind(ingresses: readonly Ingress[], diagnostics: DiagnosticList): readonly CertificateBinding[] {
+  bind(ingresses: readonly Ingress[], fallback: string, diagnostics: DiagnosticList): readonly CertificateBinding[] {
     const claimed = this.#secured.filter(ingresses).map((ingress) => {
       const reads = ingress.tls.map((section) => this.#read(ingress, section))
       const claims = this.#claims.get(ingress, reads, () => claimHosts(ingress, reads))
@@ -93,7 +94,33 @@ export class CertificateBinder {
       }
     }
     const bound = [...bindings.values()].map(({ binding }) => binding)
+    const rest = fallback === '' ? undefined : this.#bindRest(fallback, reported, diagnostics)
+    if (rest !== undefined) bound.push(rest)
     return Object.freeze(this.#order.sort(bound, ({ host }) => host))
+  }
+
+  /** The binding of all names that no other certificate covers; undefined, and reported, if the Secret cannot be used. */
+  #bindRest(name: string, reported: Set<ReadSecret>, diagnostics: DiagnosticList): CertificateBinding | undefined {
+    const [namespace = '', own = ''] = name.split('/')
+    const secret = this.#resources.get('Secret', namespace, own)
+    if (secret === undefined) {
+      const { failure, help, notes } = this.#describeLost(namespace, own)
+      const message = `defaultSslCertificate: ${failure}`
+      diagnostics.add('PORTICO_REF_SECRET_NOT_FOUND', message, { help, notes })
+      return undefined
+    }
+    const read = this.#secrets.get(secret, [], () => readSecret(secret))
+    if (!reported.has(read)) reportSecret(read, this.#now, () => undefined, diagnostics)
+    if (read.certificate === undefined) return undefined
+    return this.#rest.get('rest', [read], () =>
+      Object.freeze({
+        host: '',
+        certificate: read.certificate,
+        reason: 'defaultSslCertificate, for all other names',
+        owner: createRef(secret),
+        field: NAME_FIELD,
+      }),
+    )
   }
 
   /** Checks the Secrets of Ingresses that are not served, and binds nothing. */
@@ -112,6 +139,10 @@ export class CertificateBinder {
     const { namespace } = meta
     const secret = this.#resources.get('Secret', namespace, name)
     if (secret !== undefined) return this.#secrets.get(secret, [], () => readSecret(secret))
+    return this.#describeLost(namespace, name)
+  }
+
+  #describeLost(namespace: string, name: string): MissingSecret {
     const refused = this.#resources.getRefused('Secret', namespace, name)
     // The suggestion depends on all Secrets.
     return this.#missing.get(`${namespace}/${name}`, [refused, this.#resources.all('Secret')], () =>
@@ -294,9 +325,10 @@ class HostClaimer {
   }
 }
 
-/** Exact hosts, then wildcards; each group by name. */
+/** Exact hosts, then wildcards, then `''`; each group by name. */
 function compareBoundHosts(a: string, b: string): number {
-  return Number(a.startsWith('*.')) - Number(b.startsWith('*.')) || compareText(a, b)
+  const group = (host: string): number => (host === '' ? 2 : host.startsWith('*.') ? 1 : 0)
+  return group(a) - group(b) || compareText(a, b)
 }
 
 function printNames({ subjectAltNames, commonName }: Certificate): string {

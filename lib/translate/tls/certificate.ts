@@ -89,16 +89,17 @@ function readKey(name: string, keyPem: string, add: AddFault): KeyObject | undef
 export function reportSecret(
   { secret, leaf, certificate, problems }: ReadSecret,
   now: number,
-  usedAt: () => SourcePosition,
+  usedAt: () => SourcePosition | undefined,
   diagnostics: DiagnosticList,
 ): void {
   const all = leaf === undefined ? problems : [...findValidity(leaf, now, certificate !== undefined), ...problems]
   for (const { code, message, help } of all) {
+    const position = usedAt()
     diagnostics.add(code, message, {
       position: secret.origin.locate(['metadata', 'name']),
       resource: printResource(secret),
       help,
-      notes: [{ message: 'used here', position: usedAt() }],
+      notes: position === undefined ? [] : [{ message: 'used here', position }],
     })
   }
 }

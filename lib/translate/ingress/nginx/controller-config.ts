@@ -7,7 +7,7 @@ import { findNearest } from '../../../base/nearest.ts'
 import { printName } from '../../../base/resource-name.ts'
 import { readContent } from '../../../kubernetes/config-map.ts'
 import { type ConfigMap, printResource, type Resource } from '../../../kubernetes/resource.ts'
-import type { ControllerDefaults } from '../../../settings/compatibility.ts'
+import type { ControllerConfig } from '../../../settings/compatibility.ts'
 import { SETTING_LIST } from '../../../settings/resolve.ts'
 import type { NamedSetting } from '../../../settings/tree.ts'
 import { type ControllerText, findGroup, isIdleKey, KEY_NAMES, type KeyGroup, REFUSED_KEYS } from './controller-keys.ts'
@@ -28,7 +28,7 @@ export function readControllerConfig(
   resources: readonly Resource[],
   written: string,
   diagnostics: DiagnosticList,
-): ControllerDefaults | undefined {
+): ControllerConfig | undefined {
   const maps = new Map(
     resources.flatMap((one) => (one.kind === 'ConfigMap' ? [[printName(one.meta), one] as const] : [])),
   )
@@ -38,7 +38,7 @@ export function readControllerConfig(
   const map = maps.get(name)
   if (map === undefined) {
     const nearest = findNearest(name, maps.keys())
-    diagnostics.add('PORTICO_SET_FIELD_VALUE', `controllerConfigMap: there is no ConfigMap ${name}`, {
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `controllerConfigmap: there is no ConfigMap ${name}`, {
       help:
         nearest === undefined ? 'write namespace/name of one that the manifests have' : `did you mean "${nearest}"?`,
     })
@@ -61,7 +61,7 @@ class ConfigReader implements ControllerText {
     this.#diagnostics = diagnostics
   }
 
-  read(): ControllerDefaults {
+  read(): ControllerConfig {
     const groups = new Set<KeyGroup>()
     let count = 0
     for (const key of this.#map.keys.keys()) {
@@ -82,6 +82,7 @@ class ConfigReader implements ControllerText {
     for (const group of groups) group.write(this)
     return Object.freeze({
       name: printResource(this.#map),
+      part: 'key',
       count,
       settings: this.#settings,
       routes: Object.freeze(this.#routes),

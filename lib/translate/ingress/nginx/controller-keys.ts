@@ -202,7 +202,7 @@ function fields(name: string, option: string): KeyGroup {
   }
 }
 
-/** In the order in which docs/controller-configmap.md lists them. */
+/** In the order in which docs/ingress-nginx-controller.md lists them. */
 export const KEY_GROUPS: readonly KeyGroup[] = [
   {
     keys: { 'proxy-body-size': key(SIZE, ['limits.bodyBytes']) },

@@ -1,6 +1,7 @@
 /** The setting compatibility: defaults of ingress-nginx, its IngressClasses, and endpoints whose certificates nobody verifies. */
 import t from 'tap'
 import { DiagnosticList } from '../../../../lib/base/diagnostics.ts'
+import type { Controller } from '../../../../lib/settings/compatibility.ts'
 import { resolveSettings } from '../../../../lib/settings/resolve.ts'
 import { runPortico } from '../../../bin/process.ts'
 import { translateText } from '../../manifests.ts'
@@ -11,8 +12,10 @@ kind: IngressClass
 metadata: {name: nginx}
 spec: {controller: k8s.io/ingress-nginx}
 `
+const STAND_IN: Controller = { isServed: () => true, readFlags: () => undefined, readConfig: () => undefined }
+
 const resolve = (flags: Readonly<Record<string, unknown>>, isDropIn = false) =>
-  resolveSettings({ environment: {}, flags, isDropIn: () => isDropIn }, new DiagnosticList())
+  resolveSettings({ environment: {}, flags, controller: isDropIn ? STAND_IN : undefined }, new DiagnosticList())
 
 const settingsText = (more: string): string =>
   `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${more}\n---\n`

@@ -12,7 +12,7 @@ import { askHost, printIngresses, printService } from './nginx-ingress.ts'
 
 type Data = Readonly<Record<string, string>>
 
-const PAGE = 'docs/controller-configmap.md'
+const PAGE = 'docs/ingress-nginx-controller.md'
 
 function printMap(data: Data, name = 'ingress-nginx-controller'): string {
   const meta = { name, namespace: 'ingress-nginx' }
@@ -132,17 +132,17 @@ t.test('what the settings say goes before, and no key is read without compatibil
   const off = await resolve(data, { flags: { compatibility: 'off' } })
   t.equal(off.settings.limits.bodyBytes, 0)
   t.same(off.settings.routes, {})
-  t.equal(off.controller, undefined)
+  t.same(off.controllerObjects, [])
 })
 
 t.test('the ConfigMap is found by its name, and the setting names another', async (t) => {
   const more = printMap({ 'proxy-body-size': '3m' }, 'edge')
   const first = await resolve({ 'proxy-body-size': '8m' }, { more })
   t.equal(first.settings.limits.bodyBytes, 8 * 1024 ** 2)
-  const named = await resolve({}, { more, flags: { controllerConfigMap: 'ingress-nginx/edge' } })
+  const named = await resolve({}, { more, flags: { controllerConfigmap: 'ingress-nginx/edge' } })
   t.equal(named.settings.limits.bodyBytes, 3 * 1024 ** 2)
-  t.match(named.controller, { name: 'ConfigMap ingress-nginx/edge', count: 1 })
-  const lost = await resolve({}, { more, flags: { controllerConfigMap: 'ingress-nginx/egde' } })
+  t.match(named.controllerObjects, [{ name: 'ConfigMap ingress-nginx/edge', count: 1 }])
+  const lost = await resolve({}, { more, flags: { controllerConfigmap: 'ingress-nginx/egde' } })
   t.match(lost.diagnostics, [{ code: 'PORTICO_SET_FIELD_VALUE', help: 'did you mean "ingress-nginx/edge"?' }])
 })
 
