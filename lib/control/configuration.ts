@@ -28,8 +28,8 @@ import {
 import type { Settings } from '../settings/table.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { type Allocations, NO_ALLOCATIONS } from '../translate/exposure/allocation.ts'
-import { AnnotationPrefix } from '../translate/ingress/nginx/annotation-prefix.ts'
 import { NginxController } from '../translate/ingress/nginx/controller.ts'
+import { GivenAnnotations } from '../translate/ingress/nginx/given-annotations.ts'
 import { checkDefaults } from '../translate/route-policy/default-options.ts'
 import { Translator } from '../translate/translate.ts'
 import { findAllocationFile, readAllocations } from './allocations.ts'
@@ -97,7 +97,7 @@ export class ConfigurationLoader {
   readonly #clock: Clock
   readonly #provider: Provider
   readonly #store = new ResourceStore()
-  readonly #annotations = new AnnotationPrefix()
+  readonly #annotations = new GivenAnnotations()
   readonly #secrets: SecretSources
   #translator: Translator | undefined
   #recalled: Allocations = NO_ALLOCATIONS
@@ -146,13 +146,15 @@ export class ConfigurationLoader {
       settings: resolved,
       provenance,
       controllerObjects,
+      annotations,
       kept: keptSettings,
     } = this.#resolve(document, manifests.resources, diagnostics)
     const written = keepSettings(last?.written, resolved)
     const settings = start ? keepSettings(last?.settings, keepRestartSettings(start, written)) : written
-    const named = this.#annotations.rename(manifests.resources, settings.annotationsPrefix)
-    const refused = this.#annotations.rename(manifests.refused, settings.annotationsPrefix)
-    const resources = this.#store.update(named, ++this.#generation, diagnostics, refused)
+    const [given, refused] = [manifests.resources, manifests.refused].map((some) =>
+      this.#annotations.apply(some, settings.annotationsPrefix, annotations),
+    ) as [readonly Resource[], readonly Resource[]]
+    const resources = this.#store.update(given, ++this.#generation, diagnostics, refused)
     if (this.#translator === undefined) {
       this.#recalled = await this.#recall(settings)
       this.#translator = new Translator(this.#recalled, this.#secrets)

@@ -1,5 +1,6 @@
 /** What holds in the place of defaults where manifests are to be served as another controller serves them. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import type { Origin } from '../base/position.ts'
 
 /** `spec.controller` of the IngressClasses of ingress-nginx. */
 export const NGINX_CONTROLLER = 'k8s.io/ingress-nginx'
@@ -26,9 +27,21 @@ export type ControllerConfig = ControllerObject &
     settings: ReadonlyMap<string, unknown>
     /** Options of all routes, by their names in a RoutePolicy; an empty text takes a default away. */
     routes: Readonly<Record<string, string>>
+    /** What it gives to Ingresses as if they were annotated so; undefined: nothing. */
+    annotations: ControllerAnnotations | undefined
     /** It guards in a way that is not there. */
     isRefusing: boolean
   }>
+
+/** Annotations that a ConfigMap gives to Ingresses. */
+export type ControllerAnnotations = Readonly<{
+  /** By names without a domain: the value, and the key that says it. */
+  values: ReadonlyMap<string, Readonly<{ value: string; key: string }>>
+  /** Ingresses whose paths all begin with one of these are given no auth server. */
+  withoutAuth: readonly string[]
+  /** The ConfigMap. */
+  origin: Origin
+}>
 
 /** What all routes do where a guard of the controller cannot be done. */
 export const REFUSING: Readonly<Record<string, string>> = {

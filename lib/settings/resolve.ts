@@ -8,7 +8,14 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { type Controller, type ControllerObject, NGINX_DEFAULTS, NGINX_ROUTES, REFUSING } from './compatibility.ts'
+import {
+  type Controller,
+  type ControllerAnnotations,
+  type ControllerObject,
+  NGINX_DEFAULTS,
+  NGINX_ROUTES,
+  REFUSING,
+} from './compatibility.ts'
 import { explainFormer } from './former-setting.ts'
 import { checkRules } from './rules.ts'
 import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
@@ -69,6 +76,8 @@ export type ResolvedSettings = {
   readonly provenance: ReadonlyMap<string, SettingSource>
   /** What says something in the place of defaults: the workload and the ConfigMap of a controller. */
   readonly controllerObjects: readonly ControllerObject[]
+  /** What the ConfigMap of the controller gives to Ingresses; undefined: nothing. */
+  readonly annotations: ControllerAnnotations | undefined
 }
 
 /** All settings with every check applied; problems go to `diagnostics`. */
@@ -124,6 +133,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     values.set('compatibility', 'ingress-nginx')
   }
   const controllerObjects: ControllerObject[] = []
+  let annotations: ControllerAnnotations | undefined
   if (values.get('compatibility') === 'ingress-nginx') {
     const takeAll = (given: ReadonlyMap<string, unknown>): void => {
       for (const [name, value] of given) {
@@ -137,6 +147,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     const config = controller?.readConfig(values.get('controllerConfigmap') as string, diagnostics)
     if (config !== undefined) takeAll(config.settings)
     takeAll(NGINX_DEFAULTS)
+    annotations = config?.annotations
     controllerObjects.push(...[typed, config].flatMap((one) => (one === undefined ? [] : [one])))
     const isRefusing = config?.isRefusing === true && values.get('unsupportedGuards') === 'refuse'
     const routes = { ...NGINX_ROUTES, ...config?.routes, ...(isRefusing && REFUSING) }
@@ -145,7 +156,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     if (provenance.get('routes') === 'default') provenance.set('routes', 'compatibility')
   }
   for (const name of checkRules(values, places, diagnostics)) provenance.set(name, 'default')
-  return { settings: nest(SETTINGS, [], values) as Settings, provenance, controllerObjects }
+  return { settings: nest(SETTINGS, [], values) as Settings, provenance, controllerObjects, annotations }
 }
 
 /** Dotted names whose value differs and that are read once, at the start. */

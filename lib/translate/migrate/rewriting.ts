@@ -12,6 +12,7 @@ import { pickIngresses } from '../ingress/ingress-class.ts'
 import { isCanary, readAliases } from '../ingress/nginx/alias.ts'
 import { NGINX_DOMAIN, type NginxFeature } from '../ingress/nginx/feature.ts'
 import { findFeature, isIdle } from '../ingress/nginx/features.ts'
+import { findGiver } from '../ingress/nginx/given-annotations.ts'
 import { CONFIGURATION_SNIPPET, SERVER_SNIPPET } from '../ingress/nginx/snippet.ts'
 import { REFUSED } from '../ingress/nginx/without-effect.ts'
 import { listBackends } from '../service/ingress-option.ts'
@@ -55,7 +56,13 @@ export function planRewriting(
   const kept: KeptAnnotation[] = []
   const changes: ObjectChange[] = []
   for (const ingress of [...all, ...resources.allRefused('Ingress')]) {
-    const names = Object.keys(ingress.meta.annotations).filter((name) => name.startsWith(NGINX_DOMAIN))
+    const read = Object.keys(ingress.meta.annotations).filter((name) => name.startsWith(NGINX_DOMAIN))
+    const given = read.flatMap((annotation) => {
+      const giver = findGiver(ingress, annotation)
+      return giver === undefined ? [] : [{ ingress, annotation, reason: giver }]
+    })
+    kept.push(...given)
+    const names = read.filter((name) => given.every(({ annotation }) => annotation !== name))
     if (names.length === 0) continue
     const reason = findReason(ingress, served) ?? fixed.get(ingress)
     if (reason !== undefined) {

@@ -6,7 +6,7 @@ import { NUMBER, RANGES } from './feature.ts'
 const MOST_RATE = 1_000_000
 const MOST_AT_ONCE = 100_000
 const USUAL_MULTIPLIER = 5
-/** RL2, RL4: the status of what is refused. */
+/** RL2, RL4: the status of what is refused, unless the ConfigMap of the controller says another. */
 const REFUSED = '503'
 
 const LIST: NginxAnnotation = { form: RANGES, onFault: 'closed', options: ['allow-source-range'] }
@@ -82,13 +82,14 @@ export const LIMITS: NginxFeature = {
       nginx.set('rate-limit', rates.map(({ rate }) => rate).join(', '), first.name)
       const bursts = rates.map(({ burst }) => Math.min(burst, MOST_RATE))
       nginx.set('rate-limit-burst', bursts.join(', '), first.name)
-      nginx.set('rate-limit-status', REFUSED, first.name)
+      nginx.set('rate-limit-status', nginx.controller('limit-req-status-code') ?? REFUSED, first.name)
       nginx.copy(exempt, 'rate-limit-exempt')
     }
     const atOnce = Math.min(readCount(nginx, 'limit-connections'), MOST_AT_ONCE)
     if (atOnce === 0) return
     nginx.set('concurrency-limit', String(atOnce), 'limit-connections')
-    nginx.set('concurrency-limit-status', REFUSED, 'limit-connections')
+    const status = nginx.controller('limit-conn-status-code') ?? REFUSED
+    nginx.set('concurrency-limit-status', status, 'limit-connections')
     nginx.copy(exempt, 'concurrency-limit-exempt')
   },
 }

@@ -8,6 +8,7 @@ import { findFilterOf } from '../../../filters/registry.ts'
 import { type Ingress, printResource } from '../../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../../settings/service.ts'
 import {
+  CONTROLLER_DOMAIN,
   type FaultOutcome,
   type HostWishes,
   NGINX_DOMAIN,
@@ -198,6 +199,10 @@ class AliasReader implements NginxReader {
     const alias = this.#options.get(option)
     if (alias === undefined) this.set(option, line, name)
     else this.#options.set(option, { ...alias, value: `${alias.value}\n${line}` })
+  }
+
+  controller(key: string): string | undefined {
+    return this.#annotations[CONTROLLER_DOMAIN + key]
   }
 
   has(option: string): boolean {

@@ -18,7 +18,7 @@ const USUAL_NAME = /(?:^|-)(?:ingress-nginx-controller|nginx-ingress-controller)
 const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST.map((one) => [one.name, one]))
 
 /** What keeps requests out. */
-const GUARDS: ReadonlySet<string> = new Set(['routes.allowSourceRange', 'routes.denySourceRange'])
+const GUARDS: ReadonlySet<string> = new Set(['routes.allowSourceRange', 'routes.authUrl', 'routes.denySourceRange'])
 
 /**
  * Reads the ConfigMap that is called `written` (`namespace/name`), or, where that is empty, the first with a usual name. Undefined:
@@ -53,6 +53,8 @@ class ConfigReader implements ControllerText {
   readonly #diagnostics: DiagnosticList
   readonly #settings = new Map<string, unknown>()
   readonly #routes: Record<string, string> = {}
+  readonly #given = new Map<string, Readonly<{ value: string; key: string }>>()
+  #withoutAuth: readonly string[] = []
   #isRefusing = false
 
   constructor(map: ConfigMap, maps: ReadonlyMap<string, ConfigMap>, diagnostics: DiagnosticList) {
@@ -86,6 +88,10 @@ class ConfigReader implements ControllerText {
       count,
       settings: this.#settings,
       routes: Object.freeze(this.#routes),
+      annotations:
+        this.#given.size === 0
+          ? undefined
+          : { values: this.#given, withoutAuth: this.#withoutAuth, origin: this.#map.origin },
       isRefusing: this.#isRefusing,
     })
   }
@@ -103,6 +109,14 @@ class ConfigReader implements ControllerText {
 
   setRoute(option: string, value: string): void {
     this.#routes[option] = value
+  }
+
+  give(annotation: string, name: string): void {
+    this.#given.set(annotation, { value: this.text(name)!, key: name })
+  }
+
+  exemptFromAuth(paths: readonly string[]): void {
+    this.#withoutAuth = paths
   }
 
   /** G5: a field whose value has a line break, or whose name is none, is left out. */

@@ -1,4 +1,5 @@
 /** The keys of the controller's ConfigMap, and the settings and options of Portico's own that say the same. */
+import { EXTERNAL_AUTH } from './auth.ts'
 import { CONFIG_MAP } from './config-map.ts'
 import { FLAG, type NginxForm, NUMBER, printSize, RANGES, readFlag, SECONDS, SIZE, SWITCH } from './feature.ts'
 import { FAILURES, MOST_TRIES, readConditions } from './proxying.ts'
@@ -12,6 +13,10 @@ export type ControllerText = {
   set(setting: string, value: string, name: string): void
   /** Says an option of all routes. */
   setRoute(option: string, value: string): void
+  /** Gives Ingresses what the key `name` says, as if they were annotated with it. */
+  give(annotation: string, name: string): void
+  /** Ingresses whose paths all begin with one of these are given no auth server. */
+  exemptFromAuth(paths: readonly string[]): void
   /** `NAME: VALUE` for each entry of the ConfigMap that the key names. */
   lines(key: string): readonly string[]
   warn(key: string, message: string, help: string): void
@@ -50,6 +55,16 @@ const PROTOCOLS: NginxForm = {
   fault: 'names no versions of TLS',
   help: 'write "TLSv1.2 TLSv1.3"',
 }
+const STATUS: NginxForm = {
+  pattern: /^[45]\d\d$/,
+  fault: 'is no status from 400 to 599',
+  help: 'write a status, as in "429"',
+}
+const PATHS: NginxForm = {
+  pattern: /^\/[^\s,]*(?:\s*,\s*\/[^\s,]*)*$/,
+  fault: 'names no paths',
+  help: 'write paths with commas between',
+}
 const FIELD_NAMES: NginxForm = {
   pattern: /^[-\w]+(?:\s*,\s*[-\w]+)*$/,
   fault: 'names no fields',
@@ -73,6 +88,11 @@ function choice(name: string, form: NginxForm, setting: string, values: Readonly
     keys: { [name]: key(form, [setting]) },
     write: (controller) => controller.set(setting, values[controller.text(name)!]!, name),
   }
+}
+
+/** A key that Ingresses are given as if they were annotated with it. */
+function given(name: string, form: NginxForm, annotation: string, setting: string): KeyGroup {
+  return { keys: { [name]: key(form, [setting]) }, write: (controller) => controller.give(annotation, name) }
 }
 
 /** A flag, and what each of its values is for the setting. */
@@ -131,6 +151,44 @@ const NEXT_UPSTREAM: KeyGroup = {
     }
     const tries = Number(controller.text('proxy-next-upstream-tries') ?? -1)
     if (tries >= 0) controller.set('upstream.tries', String(Math.min(tries, MOST_TRIES)), 'proxy-next-upstream-tries')
+  },
+}
+
+/** Keys of the auth server of all Ingresses, and the annotations that say the same of one. */
+const AUTH_KEYS = [
+  ['global-auth-url', 'auth-url', 'routes.authUrl'],
+  ['global-auth-method', 'auth-method', 'routes.authMethod'],
+  ['global-auth-signin', 'auth-signin', 'routes.authSignin'],
+  ['global-auth-signin-redirect-param', 'auth-signin-redirect-param', 'routes.authSigninRedirectParam'],
+  ['global-auth-response-headers', 'auth-response-headers', 'routes.authResponseHeaders'],
+  ['global-auth-request-redirect', 'auth-request-redirect', 'routes.authRequestRedirect'],
+  ['global-auth-cache-key', 'auth-cache-key', 'routes.authCacheKey'],
+  ['global-auth-cache-duration', 'auth-cache-duration', 'routes.authCacheDuration'],
+  ['global-auth-always-set-cookie', 'auth-always-set-cookie', 'routes.authAlwaysSetCookie'],
+] as const
+
+/** EA9 */
+const AUTH: KeyGroup = {
+  keys: {
+    ...Object.fromEntries(
+      AUTH_KEYS.map(([name, annotation, option]) => {
+        const { form, differs } = EXTERNAL_AUTH.annotations[annotation]!
+        return [name, key(form, [option], differs)]
+      }),
+    ),
+    'no-auth-locations': key(
+      PATHS,
+      ['routes.authUrl'],
+      'of `global-auth-url` alone, and of Ingresses without other paths',
+    ),
+  },
+  write(controller) {
+    if (controller.text('global-auth-url') === undefined) return
+    for (const [name, annotation] of AUTH_KEYS) {
+      if (controller.text(name) !== undefined) controller.give(annotation, name)
+    }
+    const exempt = controller.text('no-auth-locations') ?? '/.well-known/acme-challenge'
+    controller.exemptFromAuth(exempt.split(',').map((path) => path.trim()))
   },
 }
 
@@ -242,6 +300,9 @@ export const KEY_GROUPS: readonly KeyGroup[] = [
       if (denied.length > 0) controller.setRoute('denySourceRange', denied.join(', '))
     },
   },
+  AUTH,
+  given('limit-req-status-code', STATUS, 'limit-req-status-code', 'routes.rateLimitStatus'),
+  given('limit-conn-status-code', STATUS, 'limit-conn-status-code', 'routes.concurrencyLimitStatus'),
   CLIENT_ADDRESS,
   fields('add-headers', 'responseHeadersSet'),
   fields('proxy-set-headers', 'requestHeadersSet'),
@@ -314,12 +375,10 @@ export function isIdleKey(name: string): boolean {
 
 type RefusedKey = Readonly<{ why: string; isGuard?: true }>
 const GUARD = (why: string): RefusedKey => ({ why, isGuard: true })
-const AUTH = GUARD('an auth server for all Ingresses is not asked')
 
 /** Nothing of them is done. What guards closes all routes. */
 export const REFUSED_KEYS: Readonly<Record<string, RefusedKey>> = {
-  'global-auth-url': AUTH,
-  'global-auth-snippet': AUTH,
+  'global-auth-snippet': GUARD('text of nginx is not read, and it may guard'),
   'block-user-agents': GUARD('clients are not told apart by User-Agent'),
   'block-referers': GUARD('requests are not told apart by Referer'),
   'enable-modsecurity': GUARD('rules of ModSecurity are not read'),
@@ -330,8 +389,6 @@ export const REFUSED_KEYS: Readonly<Record<string, RefusedKey>> = {
   'location-snippet': GUARD('text of nginx is not read, and it may guard'),
   'main-snippet': { why: 'text of nginx is not read' },
   'stream-snippet': { why: 'text of nginx is not read' },
-  'limit-req-status-code': { why: 'what limits refuse is answered 503; write portico.dev/rate-limit-status' },
-  'limit-conn-status-code': { why: 'what limits refuse is answered 503; write portico.dev/concurrency-limit-status' },
   'custom-http-errors': { why: 'there are no pages for all Ingresses: errors keep their bodies' },
   'http-redirect-code': { why: 'redirects to HTTPS are answered 308' },
   'forwarded-for-header': { why: 'the addresses of clients are read from X-Forwarded-For alone' },

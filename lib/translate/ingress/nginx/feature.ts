@@ -8,6 +8,9 @@ import type { ConditionalAnswer } from '../conditional-answer.ts'
 
 export const NGINX_DOMAIN = 'nginx.ingress.kubernetes.io/'
 
+/** Stands before keys of the controller's ConfigMap that are given to Ingresses as if they were annotations. No manifest has it. */
+export const CONTROLLER_DOMAIN = 'configmap.ingress-nginx.invalid/'
+
 /**
  * What ingress-nginx does with a value of the wrong form (G3). `default`: it counts as not written. `closed`: the routes of the Ingress
  * answer 503. `refused`: the Ingress is not taken at all; since Portico has no earlier one to go on with, its routes are closed too.
@@ -80,6 +83,8 @@ export type NginxReader = {
   copy(name: string, option: string): void
   /** Says a further line of `option` in the place of the annotation `name`. */
   append(option: string, line: string, name: string): void
+  /** What the ConfigMap of the controller says; undefined: nothing. */
+  controller(key: string): string | undefined
   /** True if `option` is said in the place of an annotation. */
   has(option: string): boolean
   /** True if Portico's own annotation on the Ingress says `option`. */

@@ -8,7 +8,7 @@ export const IDLE: Readonly<Record<string, string>> = {
   'auth-keepalive-timeout': 'connections to auth servers are always kept',
   'client-body-buffer-size': 'the settings under `buffering` say what memory bodies take',
   'connection-proxy-header': 'the gateway itself answers for `Connection`: connections to endpoints are kept',
-  'enable-global-auth': 'there is no auth server for all Ingresses',
+  'enable-global-auth': 'it acts on `global-auth-url` of the ConfigMap of the controller, where that is read',
   'enable-opentelemetry': 'the gateway has no tracing of its own; fields of traces pass through it',
   'enable-rewrite-log': 'it is about a log of nginx',
   'http2-push-preload': 'browsers and nginx have given server push up',

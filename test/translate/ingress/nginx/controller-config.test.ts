@@ -1,13 +1,14 @@
 /** The ConfigMap of the controller: its keys as settings, where compatibility is on. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { loadConfiguration } from '../../../../lib/control/configuration.ts'
+import { ConfigurationLoader, loadConfiguration } from '../../../../lib/control/configuration.ts'
 import { SETTING_LIST } from '../../../../lib/settings/resolve.ts'
 import { ANNOTATIONS } from '../../../../lib/translate/annotation.ts'
 import { KEY_GROUPS, KEY_NAMES, REFUSED_KEYS } from '../../../../lib/translate/ingress/nginx/controller-keys.ts'
 import { findAnnotationName } from '../../../../lib/translate/route-policy/option.ts'
 import { runPortico } from '../../../bin/process.ts'
 import { startDoors } from '../../../doors/request-doors.ts'
+import { startAuth } from '../../../filters/auth-server.ts'
 import { askHost, printIngresses, printService } from './nginx-ingress.ts'
 
 type Data = Readonly<Record<string, string>>
@@ -169,14 +170,19 @@ t.test('what is not done is told, with its place', async (t) => {
   t.match(await told({ 'add-headers': 'lost' }), [
     { severity: 'warning', message: /no ConfigMap ingress-nginx\/lost$/ },
   ])
-  t.match(await told({ 'limit-req-status-code': '429' }), [{ severity: 'warning', message: /rate-limit-status$/ }])
+  t.match(await told({ 'limit-rate': '1' }), [{ severity: 'warning', message: /bandwidth$/ }])
+  t.match(await told({ 'limit-req-status-code': '200' }), [{ severity: 'warning', message: /no status/ }])
   t.same(await told({ 'worker-processes': '4', 'enable-modsecurity': 'false', 'global-auth-url': '' }), [])
 })
 
 t.test('a guard that cannot be done closes all routes, unless such guards are to be served', async (t) => {
   const guards = Object.entries(REFUSED_KEYS).filter(([, { isGuard }]) => isGuard)
   t.ok(guards.length > 5)
-  const broken: Data[] = [{ 'whitelist-source-range': 'office' }, { 'block-cidrs': 'x y' }]
+  const broken: Data[] = [
+    { 'whitelist-source-range': 'office' },
+    { 'global-auth-url': 'a b' },
+    { 'block-cidrs': 'x y' },
+  ]
   for (const data of [...guards.map(([name]) => ({ [name]: 'true' })), ...broken]) {
     const { settings, diagnostics } = await resolve(data)
     t.match(settings.routes, { maintenance: 'true' }, JSON.stringify(data))
@@ -200,18 +206,90 @@ t.test('over sockets: a size, a field, a guard; the start says whose defaults ho
     t.same(answer.field('x-site'), ['shop'], door)
     t.equal((await askHost(doors, door, 'a', { method: 'POST', body: 'x'.repeat(11) })).status, 413, door)
   }
-  const closed = await start({ 'global-auth-url': 'https://auth.test' })
+  const closed = await start({ 'block-user-agents': 'curl' })
   for (const door of closed.names) t.equal((await askHost(closed, door, 'a')).status, 503, door)
 })
 
 t.test('portico get settings shows what the ConfigMap says, and check where it stands', async (t) => {
-  const stdin = `${printMap({ 'proxy-body-size': '8m', 'global-auth-url': 'https://x' })}---\n${printService('web')}`
+  const stdin = `${printMap({ 'proxy-body-size': '8m', 'block-referers': 'x' })}---\n${printService('web')}`
   const words = ['-f', '-', '--compatibility', 'ingress-nginx']
   const { stdout } = await runPortico(['get', 'settings', ...words], { stdin })
   t.match(stdout, /limits\.bodyBytes +8Mi +compatibility/)
   const { status, stderr, stdout: told } = await runPortico(['check', ...words], { stdin })
   t.equal(status, 1)
-  t.match(`${stdout}${stderr}${told}`, /global-auth-url: an auth server for all Ingresses is not asked/)
+  t.match(`${stdout}${stderr}${told}`, /block-referers: requests are not told apart by Referer/)
+})
+
+t.test('EA9 global-auth-url guards all Ingresses that have no auth server of their own, at all doors', async (t) => {
+  const status = (path: string) => (path.startsWith('/yes') ? 200 : 401)
+  const { url, asked } = await startAuth(t, (request, response) => {
+    response.writeHead(status(request.url ?? ''), { 'X-User': 'alice' }).end()
+  })
+  const { origin } = new URL(url)
+  const data = {
+    'global-auth-url': `${origin}/no`,
+    'global-auth-response-headers': 'X-User',
+    'global-auth-signin': 'https://login.test/start',
+    'limit-req-status-code': '429',
+  }
+  const ingresses = printIngresses({
+    plain: { nginx: {} },
+    off: { nginx: { 'enable-global-auth': 'false' } },
+    own: { nginx: { 'auth-url': `${origin}/yes` } },
+    part: { nginx: { 'auth-signin': 'https://own.test/', 'enable-global-auth': 'true' } },
+    acme: { nginx: {}, paths: [['/.well-known/acme-challenge/token', 'Exact']] },
+    limited: { nginx: { 'limit-rps': '1', 'limit-burst-multiplier': '1', 'enable-global-auth': 'false' } },
+  })
+  const flags = { compatibility: 'ingress-nginx' }
+  const doors = await startDoors(t, flags, `---\n${printMap(data)}---\n${ingresses}`)
+  for (const door of doors.names) {
+    const before = asked.length
+    const refused = await askHost(doors, door, 'plain')
+    t.equal(refused.status, 302, door)
+    t.match(refused.field('location')[0], /^https:\/\/login\.test\/start/, door)
+    t.equal(asked.length, before + 1, door)
+    t.match((await askHost(doors, door, 'part')).field('location')[0], /^https:\/\/login\.test\/start/, door)
+    t.equal((await askHost(doors, door, 'own')).status, 200, door)
+    const open = asked.length
+    t.equal((await askHost(doors, door, 'off')).status, 200, door)
+    t.equal((await askHost(doors, door, 'acme', { target: '/.well-known/acme-challenge/token' })).status, 200, door)
+    t.equal(asked.length, open, `${door}: nobody is asked`)
+  }
+  const statuses = new Set<number>()
+  for (let count = 0; count < 8; count++) statuses.add((await askHost(doors, doors.names[0]!, 'limited')).status)
+  t.same([...statuses].sort(), [200, 429])
+
+  const passing = await startDoors(
+    t,
+    flags,
+    `---\n${printMap({ ...data, 'global-auth-url': `${origin}/yes` })}---\n${ingresses}`,
+  )
+  for (const door of passing.names) {
+    const { status, upstream } = await askHost(passing, door, 'plain')
+    t.equal(status, 200, door)
+    t.match(upstream.join('\n'), /^x-user: alice$/im, door)
+  }
+})
+
+t.test('what the ConfigMap gives has its place there, and no manifest is rewritten for it', async (t) => {
+  const data = { 'global-auth-url': 'https://auth.test/', 'global-auth-signin': 'https://$nothing/' }
+  const more = `${printIngresses({ a: { nginx: { 'limit-rps': '5' } } })}---\n${printService('web')}`
+  const { diagnostics } = await resolve(data, { more })
+  t.match(diagnostics, [{ message: /auth-signin/, position: { line: 4, column: 68 } }])
+  const stdin = `${printMap({ 'global-auth-url': 'https://auth.test/' })}---\n${more}`
+  const words = ['migrate', '-', '--write', '--compatibility', 'ingress-nginx']
+  const { stdout, stderr } = await runPortico(words, { stdin })
+  t.match(stdout, '"portico.dev/rate-limit": "5/s"')
+  t.notMatch(stdout, 'portico.dev/auth-url')
+  t.match(stderr, /global-auth-url of the ConfigMap of the controller says it/)
+})
+
+t.test('equal ConfigMaps leave Ingresses the same objects', async (t) => {
+  const text = `${printMap({ 'global-auth-url': 'https://auth.test/' })}---\n${printIngresses({ a: { nginx: {} } })}`
+  const flags = { compatibility: 'ingress-nginx' }
+  const loader = new ConfigurationLoader({ sources: ['-'], stdin: text, flags, environment: {} })
+  const [first, second] = [await loader.load(), await loader.load()]
+  t.equal(first.resources.all('Ingress')[0], second.resources.all('Ingress')[0])
 })
 
 t.test('settings and options exist; a key stands in one list alone', async (t) => {

@@ -1,0 +1,145 @@
+/**
+ * What the controller of ingress-nginx says of the annotations of Ingresses: the domain under which they stand (its flag
+ * `--annotations-prefix`), and those that its ConfigMap gives to Ingresses that do not have them (`global-auth-url` and its like).
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { FieldPath, Origin } from '../../../base/position.ts'
+import type { Ingress, Resource } from '../../../kubernetes/resource.ts'
+import type { ControllerAnnotations } from '../../../settings/compatibility.ts'
+import { CONTROLLER_DOMAIN, NGINX_DOMAIN, readFlag } from './feature.ts'
+
+/** The annotations that Ingresses do not have where they are read, by whole names, and where they come from. */
+const sources = new WeakMap<Ingress, ReadonlyMap<string, string>>()
+
+/** Where an annotation comes from that the manifest of the Ingress does not have under this name; undefined: it has it. */
+export function findGiver(ingress: Ingress, annotation: string): string | undefined {
+  return sources.get(ingress)?.get(annotation)
+}
+
+const ANNOTATIONS: FieldPath = ['metadata', 'annotations']
+
+/** Annotations that the ConfigMap gives together, or not at all: to Ingresses without the first of them, in the place of the others. */
+const AUTH = /^auth-(?!type|secret|realm|tls)/
+const AUTH_URL = 'auth-url'
+
+/** An Ingress that is changed by the same things stays the same object. */
+export class GivenAnnotations {
+  #domain = NGINX_DOMAIN
+  #given: ControllerAnnotations | undefined
+  #changed = new WeakMap<Ingress, Ingress>()
+
+  /** `prefix` is the domain without its slash. */
+  apply(resources: readonly Resource[], prefix: string, given: ControllerAnnotations | undefined): readonly Resource[] {
+    const domain = `${prefix}/`
+    if (domain !== this.#domain || !isSame(given, this.#given)) this.#changed = new WeakMap()
+    this.#domain = domain
+    this.#given = given
+    if (domain === NGINX_DOMAIN && given === undefined) return resources
+    return resources.map((one) => (one.kind === 'Ingress' ? this.#change(one) : one))
+  }
+
+  #change(ingress: Ingress): Ingress {
+    const known = this.#changed.get(ingress)
+    if (known !== undefined) return known
+    const renamed = renameAnnotations(ingress, this.#domain)
+    const changed = this.#give(renamed)
+    this.#changed.set(ingress, changed)
+    if (changed !== ingress) sources.set(changed, this.#listGivers(renamed, changed, renamed !== ingress))
+    return changed
+  }
+
+  #listGivers(renamed: Ingress, changed: Ingress, isRenamed: boolean): ReadonlyMap<string, string> {
+    const ofOthers = isRenamed ? Object.keys(renamed.meta.annotations).filter(isNginx) : []
+    const added = [...(this.#given?.values ?? [])].filter(([name]) => changed.meta.annotations[nameOf(name)])
+    return new Map([
+      ...ofOthers.map((name) => [name, `its domain is ${this.#domain.slice(0, -1)}`] as const),
+      ...added.map(([name, { key }]) => [nameOf(name), `${key} of the ConfigMap of the controller says it`] as const),
+    ])
+  }
+
+  #give(ingress: Ingress): Ingress {
+    const given = this.#given
+    if (given === undefined) return ingress
+    const { annotations } = ingress.meta
+    const hasAuth = given.values.has(AUTH_URL) && isOpenToAuth(ingress, given.withoutAuth)
+    const names = [...given.values.keys()].filter((name) => hasAuth || !AUTH.test(name))
+    const kept = Object.entries(annotations).filter(
+      ([name]) => !(hasAuth && name.startsWith(NGINX_DOMAIN) && AUTH.test(name.slice(NGINX_DOMAIN.length))),
+    )
+    const added = names.map((name) => [nameOf(name), given.values.get(name)!.value] as const)
+    return change(ingress, Object.fromEntries([...kept, ...added]), (origin) => {
+      const keys = new Map(names.map((name) => [nameOf(name), given.values.get(name)!.key]))
+      const isGiven = (path: FieldPath): boolean => isAnnotation(path) && keys.has(String(path[2]))
+      const findKey = (path: FieldPath): FieldPath => ['data', keys.get(String(path[2]))!]
+      return {
+        file: origin.file,
+        locate: (path, line) => (isGiven(path) ? given.origin.locate(findKey(path), line) : origin.locate(path, line)),
+        locateKey: (path) => (isGiven(path) ? given.origin.locateKey(findKey(path)) : origin.locateKey(path)),
+        hides: (path) => (isGiven(path) ? given.origin.hides(findKey(path)) : origin.hides(path)),
+        read: (path) => (isGiven(path) ? given.origin.read(findKey(path)) : origin.read(path)),
+      }
+    })
+  }
+}
+
+/** True if both give the same, from the same places. */
+function isSame(a: ControllerAnnotations | undefined, b: ControllerAnnotations | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.origin === b.origin && isDeepStrictEqual([a.values, a.withoutAuth], [b.values, b.withoutAuth])
+}
+
+function isNginx(annotation: string): boolean {
+  return annotation.startsWith(NGINX_DOMAIN)
+}
+
+/** The whole name of an annotation that is given; what is not an annotation of ingress-nginx has a domain that no manifest has. */
+function nameOf(name: string): string {
+  return `${AUTH.test(name) ? NGINX_DOMAIN : CONTROLLER_DOMAIN}${name}`
+}
+
+/** EA9: true for an Ingress that the auth server of all Ingresses guards. */
+function isOpenToAuth({ meta, rules }: Ingress, withoutAuth: readonly string[]): boolean {
+  const read = (name: string): string | undefined => meta.annotations[NGINX_DOMAIN + name]?.trim()
+  if (read(AUTH_URL) || readFlag(read('enable-global-auth')) === false) return false
+  const paths = rules.flatMap(({ paths = [] }) => paths.map(({ path }) => path))
+  return paths.length === 0 || !paths.every((path) => withoutAuth.some((one) => path.startsWith(one)))
+}
+
+function renameAnnotations(ingress: Ingress, domain: string): Ingress {
+  const entries = Object.entries(ingress.meta.annotations)
+  const isConcerned = ([name]: readonly [string, string]): boolean =>
+    name.startsWith(domain) || name.startsWith(NGINX_DOMAIN)
+  if (domain === NGINX_DOMAIN || !entries.some(isConcerned)) return ingress
+  const annotations = Object.fromEntries(
+    entries
+      .filter(([name]) => !name.startsWith(NGINX_DOMAIN))
+      .map(([name, value]) => [name.startsWith(domain) ? NGINX_DOMAIN + name.slice(domain.length) : name, value]),
+  )
+  return change(ingress, annotations, (origin) => {
+    const findWritten = (path: FieldPath): FieldPath =>
+      isAnnotation(path) && String(path[2]).startsWith(NGINX_DOMAIN)
+        ? [...ANNOTATIONS, domain + String(path[2]).slice(NGINX_DOMAIN.length), ...path.slice(3)]
+        : path
+    return {
+      file: origin.file,
+      locate: (path, line) => origin.locate(findWritten(path), line),
+      locateKey: (path) => origin.locateKey(findWritten(path)),
+      hides: (path) => origin.hides(findWritten(path)),
+      read: (path) => origin.read(findWritten(path)),
+    }
+  })
+}
+
+function isAnnotation(path: FieldPath): boolean {
+  return path.length > 2 && path[0] === ANNOTATIONS[0] && path[1] === ANNOTATIONS[1]
+}
+
+/** The Ingress with other annotations, and with the places of these. */
+function change(
+  ingress: Ingress,
+  annotations: Ingress['meta']['annotations'],
+  wrap: (origin: Origin) => Origin,
+): Ingress {
+  const meta = Object.freeze({ ...ingress.meta, annotations: Object.freeze(annotations) })
+  return Object.freeze({ ...ingress, meta, origin: wrap(ingress.origin) })
+}
