@@ -7,6 +7,7 @@ import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import { findRequestField } from '../../lib/http1/field-line.ts'
+import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import { findEndpointKey } from '../../lib/model/endpoint-key.ts'
 import type { Locate } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
@@ -106,7 +107,7 @@ function describeRequest(
   if (certificate) {
     const { binding, reason } = certificate
     const place = binding ? `  ${printLine(locateField(binding, locate))}` : ''
-    rows.push(['  certificate', escapeText(binding?.certificate?.name ?? 'default'), escapeText(reason) + place])
+    rows.push(['  certificate', printCertificateName(binding), escapeText(reason) + place])
   }
   return rows
 }
@@ -215,18 +216,27 @@ function printOwn(own: PolicyOverrides): string {
   return values.join(', ')
 }
 
+/** False where the bytes of a connection are passed on, and nobody reads requests. */
+function isRead({ listener, certificate }: Explanation): boolean {
+  return listener?.layer !== 'L4' && certificate?.binding?.passthrough === undefined
+}
+
+function printCertificateName(binding: CertificateBinding | undefined): string {
+  return binding?.passthrough === undefined ? escapeText(binding?.certificate?.name ?? 'default') : 'none'
+}
+
 function printSent(
   explanation: Explanation,
   upstream: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
 ): string {
-  const { url, listener, sent } = explanation
+  const { url, sent } = explanation
   const { protocol } = upstream
   const owner = findHashed(explanation, upstream, usable, policy)
   const next = owner?.endpoint ?? (usable[0] as Endpoint)
   const choice = usable.length > 1 ? ` (${owner?.reason ?? printChoice(policy)})` : ''
-  if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
+  if (!isRead(explanation)) return `the bytes of each connection to ${printEndpoint(next)}${choice}`
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
     `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
@@ -246,21 +256,21 @@ function printCondition({ notPlayed }: Explanation): string {
  * are found where the gateway runs.
  */
 function findHashed(
-  { url, listener }: Explanation,
+  explanation: Explanation,
   { key }: Upstream,
   usable: readonly Endpoint[],
   { balancer, hash, affinity }: UpstreamPolicy,
 ): { endpoint: Endpoint; reason: string } | undefined {
   if (balancer !== 'hash' || hash.subset > 1 || affinity.type !== 'none') return undefined
   if (usable.some(({ host }) => isIP(host) === 0)) return undefined
+  const { url } = explanation
   const { client: clientAddress = '127.0.0.1', lines = '', path } = url
-  // The bytes of a connection are not read.
-  const isRead = listener?.layer !== 'L4'
+  const isParsed = isRead(explanation)
   const hashed = createHashKey(hash.by)({
     clientAddress,
-    hostname: isRead ? (parseAuthority(url.authority ?? url.host)?.hostname ?? '') : '',
-    target: isRead ? path : '',
-    header: (name) => (isRead ? findRequestField(lines, name) : undefined),
+    hostname: isParsed ? (parseAuthority(url.authority ?? url.host)?.hostname ?? '') : '',
+    target: isParsed ? path : '',
+    header: (name) => (isParsed ? findRequestField(lines, name) : undefined),
   })
   const places = usable.map((each) => ({ key: findEndpointKey(key, each), weight: each.weight }))
   const endpoint = usable[findOwner(places, hash.table, hashed)]
@@ -355,7 +365,7 @@ export function explanationJson(
       })),
     },
     certificate: certificate && {
-      name: certificate.binding?.certificate?.name ?? 'default',
+      name: certificate.binding?.passthrough === undefined ? (certificate.binding?.certificate?.name ?? 'default') : '',
       reason: certificate.reason,
       source: certificate.binding && printPlace(locateField(certificate.binding, locate)),
     },
@@ -364,7 +374,7 @@ export function explanationJson(
     winner: winner && routeJson(winner, locate),
     filters,
     notPlayed,
-    sends: answer || listener?.layer === 'L4' ? undefined : { target: sent.target },
+    sends: answer || !isRead(explanation) ? undefined : { target: sent.target },
     listener: listener && {
       name: printListenerName(listener),
       kind: listener.kind,

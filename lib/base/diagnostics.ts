@@ -99,6 +99,7 @@ export const DIAGNOSTICS = {
     'warning',
     'an Ingress says something of a Service port that the Service itself or an older Ingress decides otherwise',
   ],
+  PORTICO_ROUTE_PASSTHROUGH: ['error', 'TLS of a host cannot be passed through, and ends at the gateway'],
   PORTICO_SVC_PORT_MAP: ['warning', 'a key of a ConfigMap that opens ports names no port that can be opened'],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations

@@ -11,7 +11,7 @@ import { FastLane } from './fast-lane/fast-lane.ts'
 import { Http1Door } from './http1/http1-door.ts'
 import { createHttp2Door } from './http2/http2-door.ts'
 import type { IdleConnection, IdleSource } from './idle-connection.ts'
-import { createTlsTerminator } from './tls/tls-terminator.ts'
+import { createTlsTerminator, type Passthrough } from './tls/tls-terminator.ts'
 
 export type DoorsOptions = {
   /** As they are at the start; what may change while running is asked by the functions below. */
@@ -22,6 +22,8 @@ export type DoorsOptions = {
   certificates: () => HostIndex<CertificateBinding> | undefined
   /** `https` alone needs it. */
   defaultCertificate: Certificate | undefined
+  /** TLS that does not end here; left out: it always does. */
+  passthrough?: Passthrough
   /** `settings.https.strictSni` as it is now; left out, as it was at the start. */
   strictSni?: () => boolean
   /** 32 bytes from which session ticket keys are made, so that all processes that have them resume each other's sessions; left out, Node makes its own. */

@@ -6,14 +6,13 @@ import { contain, containing } from '../base/contain.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { findProxyVersion } from '../base/proxy-protocol.ts'
-import { isServiceListener } from '../model/listener.ts'
 import { hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import { resetSocket } from '../platform/reset.ts'
 import { type AttemptSubject, Attempts, type AttemptUser } from '../request/attempts.ts'
 import { findPath, findPeerAddress } from '../request/origin.ts'
 import { Tunnel } from '../request/tunnel.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedListener, ServedRoute } from '../snapshot/snapshot.ts'
+import type { RelayEntry, ServedRoute } from '../snapshot/snapshot.ts'
 import type { ConnectionRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { BareCall, BareEvents } from '../upstream/transport/bare-call.ts'
@@ -46,9 +45,9 @@ export class Relays {
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
-  /** Takes a connection of which nothing was read, whose peer may shut down its side alone, and which has an error listener. */
-  open(client: Socket, served: ServedListener): void {
-    const relay = new Relay(client, served, this.#options, (record) => {
+  /** Takes a connection of which nothing was read, or all was put back, whose peer may shut down its side alone, and which has an error listener. */
+  open(client: Socket, entry: RelayEntry): void {
+    const relay = new Relay(client, entry, this.#options, (record) => {
       this.#relays.delete(relay)
       this.#options.onFinish(record)
       if (this.#relays.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
@@ -97,15 +96,14 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
 
   constructor(
     client: Socket,
-    served: ServedListener,
+    { label, sendsProxyHeader, route }: RelayEntry,
     options: RelayOptions,
     onFinish: (record: ConnectionRecord) => void,
   ) {
     this.#client = client
-    const { listener } = served
-    this.#listener = listener.id
-    this.#sendsProxyHeader = isServiceListener(listener) && listener.sendsProxyHeader
-    this.#route = served.table.fallback
+    this.#listener = label
+    this.#sendsProxyHeader = sendsProxyHeader
+    this.#route = route
     this.#options = options
     this.#timeouts = options.settings().timeouts
     this.#onFinish = onFinish

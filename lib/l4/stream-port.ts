@@ -79,14 +79,14 @@ export class StreamPort implements PortUse {
       return
     }
     const { onResult, relays, doors } = this.#options
-    const { listener, sources } = served
+    const { listener, sources, relay } = served
     if (sources && !sources.has(findPeerAddress(socket))) {
       const reason = 'its address is in none of the source ranges'
       this.#port.refuse(socket, 'refused_source', 'connections refused', reason)
       return
     }
-    if (listener.layer === 'L4') {
-      relays.open(socket, served)
+    if (relay) {
+      relays.open(socket, relay)
       return
     }
     const found = doors(listener.tls)

@@ -1,6 +1,7 @@
 /** Certificates to serve, and which host gets which. */
 import type { FieldPath } from '../base/position.ts'
 import type { ResourceRef } from './resource-ref.ts'
+import type { UpstreamKey } from './upstream.ts'
 
 /** Checked: it parses, and the key belongs to it. */
 export type Certificate = Readonly<{
@@ -24,12 +25,23 @@ export type Certificate = Readonly<{
   owner?: ResourceRef
 }>
 
+/** A host whose TLS connections go to an upstream as they are. */
+export type TlsPassthrough = Readonly<{
+  /** Exact name or `*.wildcard`, lower case. */
+  host: string
+  upstream: UpstreamKey
+  owner: ResourceRef
+  field: FieldPath
+}>
+
 /** Which certificate a host gets, and why. Routing never looks at SNI (I-29). */
 export type CertificateBinding = Readonly<{
   /** Exact name or `*.wildcard`, lower case; `''` is every name that no other binding covers. */
   host: string
   /** Undefined: this host has a tls section whose Secret cannot be used, so the default certificate is served for `reason`. */
   certificate: Certificate | undefined
+  /** TLS does not end here: the upstream that has the connections. Undefined: it does. */
+  passthrough?: UpstreamKey
   reason: string
   /** The object that asks for it. */
   owner: ResourceRef

@@ -10,7 +10,7 @@ import { type Locate, NAME_FIELD } from '../model/resource-ref.ts'
 import { locateField, printPlace } from './place.ts'
 
 export type CertificateRow = Readonly<{
-  /** `namespace/secret`; `default` for the default certificate. */
+  /** `namespace/secret`; `default` for the default certificate; `''` where TLS is passed through. */
   name: string
   commonName: string
   subjectAltNames: readonly string[]
@@ -21,7 +21,7 @@ export type CertificateRow = Readonly<{
   notAfter: string
   daysLeft: number
   /** `unknown`: the default certificate, which a gateway makes or reads when it starts. */
-  state: Validity | 'unknown'
+  state: Validity | 'unknown' | 'passed through'
   /** The hosts it is served for. */
   hosts: readonly string[]
   /** Why these hosts get it; for the default certificate, why they do not get their own. */
@@ -60,11 +60,13 @@ export function certificatesView(
   for (const bindings of groups.values()) {
     const [first] = bindings
     if (!first) continue
-    const certificate = first.certificate ?? defaultCertificate
+    const isPassed = first.passthrough !== undefined
+    const certificate = isPassed ? undefined : (first.certificate ?? defaultCertificate)
     rows.push(
       certificateRow(certificate, now, {
         hosts: bindings.map(({ host }) => printBoundHost(host)).sort(compareText),
         reason: first.reason,
+        isPassed,
         ingress: [
           ...new Set(bindings.flatMap(({ owner }) => (owner.kind === 'Ingress' ? [printName(owner)] : []))),
         ].join(', '),
@@ -79,6 +81,7 @@ export function certificatesView(
       certificateRow(defaultCertificate, now, {
         hosts: [printBoundHost('')],
         reason: 'for all other names',
+        isPassed: false,
         ingress: '',
         position: undefined,
       }),
@@ -95,20 +98,26 @@ export function printBoundHost(host: string): string {
 function certificateRow(
   certificate: ShownCertificate | undefined,
   now: number,
-  use: { hosts: readonly string[]; reason: string; ingress: string; position: SourcePosition | undefined },
+  use: {
+    hosts: readonly string[]
+    reason: string
+    isPassed: boolean
+    ingress: string
+    position: SourcePosition | undefined
+  },
 ): CertificateRow {
   const notBefore = certificate?.notBefore ?? Number.NaN
   const notAfter = certificate?.notAfter ?? Number.NaN
   return {
-    name: certificate?.name ?? 'default',
+    name: certificate?.name ?? (use.isPassed ? '' : 'default'),
     commonName: certificate?.commonName ?? '',
     subjectAltNames: certificate?.subjectAltNames ?? [],
     issuer: certificate?.issuer ?? '',
-    selfSigned: certificate?.selfSigned ?? true,
+    selfSigned: certificate?.selfSigned ?? !use.isPassed,
     notBefore: printIsoTime(notBefore),
     notAfter: printIsoTime(notAfter),
     daysLeft: Number.isNaN(notAfter) ? 0 : Math.trunc((notAfter - now) / DAY),
-    state: certificate ? judgeValidity(certificate, now) : 'unknown',
+    state: certificate ? judgeValidity(certificate, now) : use.isPassed ? 'passed through' : 'unknown',
     hosts: use.hosts,
     reason: use.reason,
     ingress: use.ingress,

@@ -226,8 +226,8 @@ function subjectOf(route: Route): string {
 }
 
 /** A certificate renewed under its old name is another one: its fingerprint tells. */
-function describeCertificate({ host, certificate, reason }: CertificateBinding): Item {
-  const name = certificate?.name ?? `default (${reason})`
+function describeCertificate({ host, certificate, passthrough, reason }: CertificateBinding): Item {
+  const name = certificate?.name ?? (passthrough === undefined ? `default (${reason})` : `none (${reason})`)
   const value =
     certificate === undefined
       ? name

@@ -17,7 +17,7 @@ import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, RouteMatch, VirtualHost } from '../model/route.ts'
 import { findIngressTable, findTable, type RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
-import type { Upstream } from '../model/upstream.ts'
+import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileConditions, type Predicate, type RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
@@ -143,6 +143,9 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const serverName = parseAuthority(url.host)?.hostname
   const certificate =
     url.scheme === 'https' && serverName !== undefined ? explainCertificate(model, serverName, options) : undefined
+  const passed = certificate?.binding?.passthrough
+  if (passed !== undefined)
+    return explainPassthrough(model, passed, { url, path: { normal, query, notes }, certificate })
   const portFault = findPortFault(model, url, options)
   const base = { url, path: { normal, query, notes }, host, certificate, ...(portFault !== undefined && { portFault }) }
   if (normal === undefined || hostname === undefined) {
@@ -261,6 +264,30 @@ function explainListener(
     sent: describeSent(url, path.normal, path.query),
     upstream,
     listener,
+  }
+}
+
+/** Nobody reads what comes by TLS that is passed through. */
+function explainPassthrough(
+  model: Model,
+  key: UpstreamKey,
+  asked: Pick<Explanation, 'url' | 'path' | 'certificate'>,
+): Explanation {
+  const { url, path } = asked
+  const upstream = model.upstreams.get(key)
+  return {
+    ...asked,
+    answer: findLack(key, upstream),
+    host: {
+      hostname: parseAuthority(url.authority ?? url.host)?.hostname,
+      virtualHost: undefined,
+      reason: 'not looked at: TLS is passed through',
+      misses: [],
+      leftOut: [],
+    },
+    ...NOTHING_ASKED,
+    sent: describeSent(url, path.normal, path.query),
+    upstream,
   }
 }
 
@@ -456,6 +483,8 @@ function explainCertificate(
     const rest = strictSni ? undefined : bindings.find('')
     return { binding: rest, reason: `no tls section names this host: ${instead}` }
   }
+  if (binding.passthrough !== undefined)
+    return { binding, reason: `${binding.reason}: its endpoints have the certificate` }
   if (binding.certificate === undefined)
     return { binding, reason: `the default certificate is served: ${binding.reason}` }
   const reason = binding.host === hostname ? 'SNI exact' : `SNI wildcard ${binding.host}`

@@ -134,7 +134,8 @@ function printTarget(model: Model, route: Route): string {
   return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${conditions.join('')}${filters.join('')}  [${printName(route.owner)}]`
 }
 
-function printBinding({ host, certificate, reason }: CertificateBinding): string {
+function printBinding({ host, certificate, passthrough, reason }: CertificateBinding): string {
+  if (passthrough !== undefined) return `certificate ${host} → none: ${reason}`
   if (certificate === undefined) return `certificate ${host} → default: ${reason}`
   const names = certificate.subjectAltNames.join(', ') || certificate.commonName
   return `certificate ${printBoundHost(host)} → ${certificate.name} (${names}; key [redacted])`

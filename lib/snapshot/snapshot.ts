@@ -5,7 +5,7 @@ import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import { printName } from '../base/resource-name.ts'
 import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
-import { isServiceListener, type Listener, placeOf, type ServiceListener } from '../model/listener.ts'
+import { isServiceListener, type Listener, placeOf } from '../model/listener.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import { type BackendAction, findRouteId, findService, type Route, type RouteMatch } from '../model/route.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
@@ -73,11 +73,22 @@ export type ServedHost = Readonly<{
 
 export type ServedTable = RoutingTable<ServedRoute, ServedHost>
 
+/** Where connections go whose bytes are passed on. */
+export type RelayEntry = Readonly<{
+  /** What logs and metrics call it. */
+  label: string
+  route: ServedRoute
+  /** Connections to endpoints begin with a PROXY header v1, whatever the upstream says. */
+  sendsProxyHeader: boolean
+}>
+
 /** Made once at build time. */
 export type ServedListener = Readonly<{
   listener: Listener
   /** Its own, or one that it shares. Of a Service's port, a table of one route that takes every request and every connection. */
   table: ServedTable
+  /** Of L4 alone. */
+  relay: RelayEntry | undefined
   /** The clients that are let in; undefined: all. */
   sources: AddressSet | undefined
 }>
@@ -88,6 +99,8 @@ export type Snapshot = Readonly<{
   builtAt: number
   settings: Settings
   certificates: HostIndex<CertificateBinding>
+  /** For connections whose TLS is passed through. */
+  passthroughs: ReadonlyMap<UpstreamKey, RelayEntry>
   /** By place. */
   listeners: ReadonlyMap<string, ServedListener>
   /** The pools that a route or a listener of this snapshot leads to. */
@@ -124,6 +137,7 @@ export class SnapshotBuilder {
   readonly #plainPools = new Map<UpstreamKey, UpstreamPool>()
   readonly #bindings = new Map<string, CertificateBinding>()
   #certificates = new HostIndex<CertificateBinding>()
+  #passthroughs: ReadonlyMap<UpstreamKey, RelayEntry> = new Map()
   /** Another map where anything in it is another. */
   #listeners: ReadonlyMap<string, ServedListener> = new Map()
   #settings: Settings | undefined
@@ -146,9 +160,11 @@ export class SnapshotBuilder {
     yield* this.#takeTables(update, changed)
     yield* this.#takeCertificates(update)
     yield* this.#takeListeners(update, changed)
+    this.#takePassthroughs(changed)
     const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
-    const [certificates, listeners, buffersBodies] = [this.#certificates, this.#listeners, this.#buffersBodies]
-    return Object.freeze({ generation, builtAt, settings, certificates, listeners, pools, buffersBodies })
+    const [certificates, passthroughs] = [this.#certificates, this.#passthroughs]
+    const [listeners, buffersBodies] = [this.#listeners, this.#buffersBodies]
+    return Object.freeze({ generation, builtAt, settings, certificates, passthroughs, listeners, pools, buffersBodies })
   }
 
   /** The keys whose pool is another one now, or none. */
@@ -243,7 +259,7 @@ export class SnapshotBuilder {
       next.set(placeOf(listener), this.#serveListener(listener, sources))
       yield
     }
-    const plain = new Set<UpstreamKey>()
+    const plain = new Set<UpstreamKey>(this.#listPassthroughs())
     for (const { listener } of next.values()) {
       if (isServiceListener(listener) && listener.layer === 'L4') plain.add(listener.upstream)
     }
@@ -258,29 +274,34 @@ export class SnapshotBuilder {
     this.#listeners = next
   }
 
+  *#listPassthroughs(): Iterable<UpstreamKey> {
+    for (const { passthrough } of this.#bindings.values()) if (passthrough !== undefined) yield passthrough
+  }
+
+  #takePassthroughs(changed: ReadonlySet<UpstreamKey>): void {
+    const entries = new Map<UpstreamKey, RelayEntry>()
+    for (const key of this.#listPassthroughs()) {
+      const label = `passthrough ${key}`
+      const before = changed.has(key) ? undefined : this.#passthroughs.get(key)
+      const make = () => ({ label, route: serveWhole(label, key, this.#plainPool(key)), sendsProxyHeader: false })
+      entries.set(key, before ?? Object.freeze(make()))
+    }
+    this.#passthroughs = entries
+  }
+
   #serveListener(listener: Listener, sources: AddressSet | undefined): ServedListener {
-    const table = isServiceListener(listener) ? this.#serveService(listener) : this.#findTable(listener.table)
-    return Object.freeze({ listener, table, sources })
+    if (!isServiceListener(listener)) {
+      return Object.freeze({ listener, table: this.#findTable(listener.table), relay: undefined, sources })
+    }
+    const { id, kind, upstream, layer, sendsProxyHeader } = listener
+    const pool = layer === 'L7' ? this.#pool(upstream) : this.#plainPool(upstream)
+    const route = serveWhole(`listener ${kind} ${upstream}`, upstream, pool)
+    const relay = layer === 'L4' ? Object.freeze({ label: id, route, sendsProxyHeader }) : undefined
+    return Object.freeze({ listener, table: Object.freeze({ ...EMPTY_TABLE, fallback: route }), relay, sources })
   }
 
   #findTable(name: string): ServedTable {
     return this.#tables.get(name)?.table ?? EMPTY_TABLE
-  }
-
-  #serveService({ kind, upstream: key, layer }: ServiceListener): ServedTable {
-    const upstream = layer === 'L7' ? this.#pool(key) : this.#plainPool(key)
-    const fallback: ServedRoute = Object.freeze({
-      match: ANY_PATH,
-      action: Object.freeze({ type: 'forward', upstream: key, backend: key }),
-      overrides: undefined,
-      upstream,
-      policy: upstream?.policy,
-      labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
-      filters: undefined,
-      asked: undefined,
-      mark: undefined,
-    })
-    return Object.freeze({ ...EMPTY_TABLE, fallback })
   }
 
   #serve(route: Route): ServedRoute | SplitRoute {
@@ -405,4 +426,19 @@ function intersects<T>(few: Iterable<T>, set: ReadonlySet<T>): boolean {
   if (set.size === 0) return false
   for (const each of few) if (set.has(each)) return true
   return false
+}
+
+/** The route of all that comes to a port, or by TLS that is passed through. */
+function serveWhole(id: string, key: UpstreamKey, upstream: UpstreamPool | undefined): ServedRoute {
+  return Object.freeze({
+    match: ANY_PATH,
+    action: Object.freeze({ type: 'forward', upstream: key, backend: key }),
+    overrides: undefined,
+    upstream,
+    policy: upstream?.policy,
+    labels: Object.freeze({ ingress: '', route: id, upstream: upstream ? key : '' }),
+    filters: undefined,
+    asked: undefined,
+    mark: undefined,
+  })
 }

@@ -82,7 +82,7 @@ type ReachedUpstreams = ReadonlyMap<UpstreamKey, Upstream>
 /** Looked for once in each model. */
 const reached = new WeakMap<Model, ReachedUpstreams>()
 
-/** The upstreams that a route or a listener leads to; of a model that leads where `before` does, the same map. */
+/** The upstreams that a route or a listener, or TLS that is passed through, leads to; of a model that leads where `before` does, the same map. */
 export function findReached(model: Model, before?: Model): ReachedUpstreams {
   let found = reached.get(model)
   if (!found) {
@@ -94,7 +94,7 @@ export function findReached(model: Model, before?: Model): ReachedUpstreams {
 
 function selectUpstreams(model: Model): ReachedUpstreams {
   const selected = new Map<UpstreamKey, Upstream>()
-  for (const key of findAllUpstreams(model.tables, listPlaced(model))) {
+  for (const key of findAllUpstreams(model.tables, listPlaced(model), model.certificates)) {
     const upstream = model.upstreams.get(key)
     if (upstream) selected.set(key, upstream)
   }
@@ -105,8 +105,9 @@ function selectUpstreams(model: Model): ReachedUpstreams {
 function leadsToSame(before: Model, after: Model): boolean {
   if (before.upstreams !== after.upstreams) return false
   const listeners = cutSame(listPlaced(before), listPlaced(after))
-  const old = findAllUpstreams(cutTables(before.tables, after.tables), listeners.gone)
-  const now = findAllUpstreams(cutTables(after.tables, before.tables), listeners.come)
+  const bindings = cutSame(before.certificates, after.certificates)
+  const old = findAllUpstreams(cutTables(before.tables, after.tables), listeners.gone, bindings.gone)
+  const now = findAllUpstreams(cutTables(after.tables, before.tables), listeners.come, bindings.come)
   return old.size === now.size && [...old].every((key) => now.has(key))
 }
 
@@ -137,13 +138,18 @@ function listPlaced({ listeners }: Model): readonly Listener[] {
   return found
 }
 
-function findAllUpstreams(tables: readonly Routes[], listeners: readonly Listener[]): Set<UpstreamKey> {
+function findAllUpstreams(
+  tables: readonly Routes[],
+  listeners: readonly Listener[],
+  bindings: readonly CertificateBinding[],
+): Set<UpstreamKey> {
   const found = new Set<UpstreamKey>()
   for (const { hosts, defaultRoute } of tables) {
     for (const host of hosts) for (const key of findUpstreams(host)) found.add(key)
     if (defaultRoute) for (const key of listUpstreams([defaultRoute])) found.add(key)
   }
   for (const { upstream } of listeners.filter(isServiceListener)) found.add(upstream)
+  for (const { passthrough } of bindings) if (passthrough !== undefined) found.add(passthrough)
   return found
 }
 

@@ -237,12 +237,18 @@ export class Translator {
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
     const own = this.#listeners.listOwn(settings)
-    const { table, routes, starving } = this.#merger.merge(claimants, fallback, own, settings, diagnostics)
+    const { table, routes, starving, passthroughs } = this.#merger.merge(
+      claimants,
+      fallback,
+      own,
+      settings,
+      diagnostics,
+    )
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(
       this.#ownHosts.filter(ingresses),
-      settings.defaultSslCertificate,
+      { passthroughs, rest: settings.defaultSslCertificate },
       diagnostics,
     )
     checkRefused(

@@ -319,6 +319,11 @@ export class Traffic {
       handler: this.#handler,
       onFinish: this.#onFinish,
       certificates: () => this.#snapshot?.certificates,
+      passthrough: (servername) => {
+        const key = this.#snapshot?.certificates.find(servername)?.passthrough
+        const entry = key === undefined ? undefined : this.#snapshot?.passthroughs.get(key)
+        return entry && ((socket) => this.#relays.open(socket, entry))
+      },
       defaultCertificate,
       ticketSecret,
       strictSni: () => this.#settings.https.strictSni,

@@ -41,9 +41,8 @@ export class CertificatePicker<S extends object> {
     return (certificate && this.#findServer(certificate)) ?? this.#own
   }
 
-  /** `servername` as the client sent it, `''` when it sent none. Undefined: the handshake is to be refused. */
-  pick(servername: string): S | undefined {
-    const name = normalizeServername(servername)
+  /** `name` in normal form, `''` when the client sent none. Undefined: the handshake is to be refused. */
+  pick(name: string): S | undefined {
     const binding = name === '' ? undefined : this.#currentIndex()?.find(name)
     if (binding?.certificate) {
       const server = this.#findServer(binding.certificate)
@@ -97,7 +96,7 @@ export class CertificatePicker<S extends object> {
 }
 
 /** In the normal form of base/hostname; longer names than DNS allows (RFC 1035 §2.3.4) are cut, so they match nothing. */
-function normalizeServername(servername: string): string {
+export function normalizeServername(servername: string): string {
   const name = servername.slice(0, 256).toLowerCase()
   return escapeText(name.endsWith('.') ? name.slice(0, -1) : name)
 }

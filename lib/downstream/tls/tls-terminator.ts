@@ -13,7 +13,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { ignoreError } from '../connection-set.ts'
 import { type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
 import { putBack } from '../put-back.ts'
-import { CertificatePicker } from './certificate-picker.ts'
+import { CertificatePicker, normalizeServername } from './certificate-picker.ts'
 import { MAX_OPENING, readOpening } from './client-hello.ts'
 
 /** Mozilla's intermediate configuration (5.7), without DHE: no RSA key exchange, no CBC. */
@@ -39,6 +39,12 @@ const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\
 /** Its connections are idle as long as nothing has come. */
 export type TlsTerminator = IdleSource & { accept(socket: Socket): void }
 
+/**
+ * Finds what takes connections, with the bytes that were read put back into them, whose TLS does not end here; by the name that the client
+ * asks for, in normal form. Undefined: TLS ends here.
+ */
+export type Passthrough = (servername: string) => ((socket: Socket) => void) | undefined
+
 export type TlsTerminatorOptions = Readonly<{
   settings: Settings
   certificates: () => HostIndex<CertificateBinding> | undefined
@@ -47,6 +53,8 @@ export type TlsTerminatorOptions = Readonly<{
   strictSni?: () => boolean
   /** For ticket keys that other processes have too; left out, Node makes its own. */
   ticketSecret?: Buffer
+  /** Left out: TLS ends here for all names. */
+  passthrough?: Passthrough
   onHttp1: (socket: TLSSocket) => void
   onHttp2: (socket: TLSSocket) => void
   clock: Clock
@@ -105,18 +113,32 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
       } else if (opening.kind === 'unknown') {
         pass(picker.default)
       } else {
-        const server = picker.pick(opening.servername)
-        if (server) pass(server)
+        const name = normalizeServername(opening.servername)
+        const take = options.passthrough?.(name)
+        const server = take === undefined ? picker.pick(name) : undefined
+        if (take) passThrough(take)
+        else if (server) pass(server)
         else refuse(UNRECOGNIZED_NAME, 'unrecognized name')
       }
     }
 
     function pass(server: Server): void {
-      clearTimeout(timer)
-      socket.off('data', read)
+      giveUp()
       keepCarrier(socket)
       putBack(socket, received)
       server.emit('connection', socket)
+    }
+
+    function passThrough(take: (socket: Socket) => void): void {
+      giveUp()
+      putBack(socket, received)
+      socket.allowHalfOpen = true
+      take(socket)
+    }
+
+    function giveUp(): void {
+      clearTimeout(timer)
+      socket.off('data', read)
     }
 
     /** What else arrives is read and dropped: closing on unread bytes would be a reset, and take the answer away. */

@@ -24,7 +24,6 @@ const OFF: ReadonlySet<string> = new Set([
   'force-ssl-redirect',
   'from-to-www-redirect',
   'service-upstream',
-  'ssl-passthrough',
   'use-regex',
 ])
 

@@ -1,4 +1,4 @@
-/** What an Ingress says of its hosts as a whole: further names, and whether the host with `www.`, or without it, leads to them. */
+/** What an Ingress says of its hosts as a whole: further names, whether the host with `www.`, or without it, leads to them, and where TLS ends. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { Schema } from '../../settings/setting.ts'
 import { describeChoices, describeText } from '../annotation-schema.ts'
@@ -18,6 +18,10 @@ export const HOST_ANNOTATIONS = {
     'redirect: www.example.com, where no rule has it, redirects to the host example.com of the Ingress, or the other way round (308).',
     ['redirect'],
   ),
+  'tls-passthrough': describeChoices(
+    'true: TLS of the hosts of the Ingress does not end at the gateway. Connections go to the Service of the path / as they are; no filter acts on them.',
+    ['true', 'false'],
+  ),
 } as const satisfies Readonly<Record<string, Schema>>
 
 type HostAnnotation = keyof typeof HOST_ANNOTATIONS
@@ -26,18 +30,23 @@ type HostAnnotation = keyof typeof HOST_ANNOTATIONS
 export const HOST_FORMS: Readonly<Record<HostAnnotation, OptionForm>> = {
   'host-aliases': { structure: 'list', help: 'write hosts, as in "shop.example.org, *.shop.example.org"' },
   'host-www': { help: 'write "redirect"' },
+  'tls-passthrough': { help: 'write "true" or "false"' },
 }
 
 /** What is said of the hosts of an Ingress. */
-export type HostOptions = Readonly<{ aliases: readonly string[]; hasWww: boolean }>
+export type HostOptions = Readonly<{ aliases: readonly string[]; hasWww: boolean; passesTls: boolean }>
 
-const NO_OPTIONS: HostOptions = Object.freeze({ aliases: [], hasWww: false })
+const NO_OPTIONS: HostOptions = Object.freeze({ aliases: [], hasWww: false, passesTls: false })
 
 /** What cannot be used is left out. */
 export function readHostOptions(said: FilterMentions): HostOptions {
-  if (!said.has('host-aliases') && !said.has('host-www')) return NO_OPTIONS
+  if (!Object.keys(HOST_FORMS).some((name) => said.has(name))) return NO_OPTIONS
   const aliases = readAliases(said).filter((name) => HOST.test(name))
-  return { aliases: aliases.slice(0, MOST_ALIASES), hasWww: readText(said.get('host-www')) === 'redirect' }
+  return {
+    aliases: aliases.slice(0, MOST_ALIASES),
+    hasWww: readText(said.get('host-www')) === 'redirect',
+    passesTls: readText(said.get('tls-passthrough')) === 'true',
+  }
 }
 
 /** Reports what an object says and cannot be used. */
@@ -52,6 +61,11 @@ export function checkHostOptions(said: FilterMentions, diagnostics: DiagnosticLi
   const www = readText(said.get('host-www'))
   if (www !== undefined && www !== 'redirect') {
     report(said, 'host-www', `"${www}" says nothing of hosts`, HOST_FORMS['host-www'].help, diagnostics)
+  }
+  const passthrough = readText(said.get('tls-passthrough'))
+  if (passthrough !== undefined && !['true', 'false'].includes(passthrough)) {
+    const { help } = HOST_FORMS['tls-passthrough']
+    report(said, 'tls-passthrough', `"${passthrough}" is neither true nor false`, help, diagnostics)
   }
 }
 

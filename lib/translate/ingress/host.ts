@@ -4,6 +4,7 @@ import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
 import { isOff, isOfHosts } from '../../filters/registry.ts'
 import { type Ingress, type IngressBackend, printResource } from '../../kubernetes/resource.ts'
+import type { TlsPassthrough } from '../../model/certificate.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { GatewayListener } from '../../model/listener.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
@@ -37,6 +38,7 @@ import { createHost, listWanted } from './host-alias.ts'
 import { type HostOptions, readHostOptions } from './host-option.ts'
 import type { FilterMention } from './mention.ts'
 import { isCanary, readAliases } from './nginx/alias.ts'
+import { findPassthrough } from './passthrough.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
 import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
 import { claimDefault, claimPath, claimRest, closeRoute, makeExpression, settleRoutes } from './route.ts'
@@ -54,6 +56,8 @@ export type TranslatedHosts = Readonly<{
   routes: number
   /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
+  /** Hosts whose TLS does not end here. */
+  passthroughs: readonly TlsPassthrough[]
 }>
 
 /** The claims of one Ingress. */
@@ -107,6 +111,8 @@ type SettledHost = Readonly<{
   /** Those of the settings for it. */
   filters: readonly FilterConfig[] | undefined
   virtualHost: VirtualHost
+  /** Undefined: TLS ends here. */
+  passthrough: TlsPassthrough | undefined
   shadowed: readonly ShadowedRoute[]
   starving: readonly Starving[]
   diagnostics: readonly Diagnostic[]
@@ -126,6 +132,7 @@ export class HostMerger {
   readonly #contested = new Sieve<SettledHost>(
     ({ diagnostics, shadowed, starving }) => diagnostics.length + shadowed.length + starving.length > 0,
   )
+  readonly #passing = new Sieve<SettledHost>(({ passthrough }) => passthrough !== undefined)
   readonly #virtualHosts = new MappedList<SettledHost, VirtualHost>()
   /** What is to be said of the paths of each settled host. */
   readonly #pathNotes = new MappedList<SettledHost, readonly Diagnostic[]>()
@@ -181,7 +188,8 @@ export class HostMerger {
     this.#checkPaths(last, listeners, diagnostics)
     const hosts = this.#listHosts()
     const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
-    return { table, routes: this.#routes, starving }
+    const passthroughs = this.#passing.filter(this.#settled).flatMap(({ passthrough }) => passthrough ?? [])
+    return { table, routes: this.#routes, starving, passthroughs }
   }
 
   /** `rest` is the route of requests that no rule takes. */
@@ -465,10 +473,12 @@ function settle(
     rule,
   })
   reportFallThrough(virtualHost, findIngressAmong(claims), diagnostics)
+  const passthrough = findPassthrough(virtualHost, claims, diagnostics)
   return {
     claims: all,
     filters,
     virtualHost,
+    passthrough,
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),

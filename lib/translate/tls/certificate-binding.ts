@@ -8,7 +8,7 @@ import type { FieldPath, SourcePosition } from '../../base/position.ts'
 import { printName } from '../../base/resource-name.ts'
 import { type Ingress, type IngressTls, printResource, type Secret } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
-import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
+import type { Certificate, CertificateBinding, TlsPassthrough } from '../../model/certificate.ts'
 import { createRef, NAME_FIELD, type ResourceRef } from '../../model/resource-ref.ts'
 import { KeyOrder, Memo, Sieve } from '../reuse.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -30,6 +30,18 @@ type TlsClaims = Readonly<{
   diagnostics: readonly Diagnostic[]
 }>
 
+/** What is said of TLS beside tls sections. */
+type TlsTerms = Readonly<{
+  passthroughs: readonly TlsPassthrough[]
+  /** The Secret for all names that no other certificate covers, `namespace/name`; empty: none. */
+  rest: string
+}>
+
+function bindPassthrough({ host, upstream, owner, field }: TlsPassthrough): CertificateBinding {
+  const reason = `TLS is passed through to ${upstream}`
+  return Object.freeze({ host, certificate: undefined, passthrough: upstream, reason, owner, field })
+}
+
 /** True if a certificate covers a host. Its common name counts only if it has no alternative names. */
 function coversHost(certificate: Certificate, host: string): boolean {
   const { subjectAltNames, commonName } = certificate
@@ -43,6 +55,7 @@ export class CertificateBinder {
   readonly #missing = new Memo<string, MissingSecret>(isDeepStrictEqual)
   readonly #claims = new Memo<Ingress, TlsClaims>()
   readonly #rest = new Memo<'rest', CertificateBinding>()
+  readonly #passed = new Memo<TlsPassthrough, CertificateBinding>()
   readonly #secured = new Sieve<Ingress>(({ tls }) => tls.length > 0)
   readonly #order = new KeyOrder(compareBoundHosts)
   #resources!: ResourceSet
@@ -66,9 +79,13 @@ export class CertificateBinder {
    * Binds hosts. Ingresses come in order of rank: the first with a usable certificate for a host wins (I-32). A host whose tls
    * section has no usable certificate is bound to the default certificate, with the reason (I-30, I-31). A section without hosts
    * offers its certificate to those hosts of the Ingress's rules that it covers; if a rule has no host, to all names that it covers.
-   * Hosts that a section names go before such offers. `fallback` is the Secret for all other names, `namespace/name`; empty: none.
+   * Hosts that a section names go before such offers, and those whose TLS is passed through before all.
    */
-  bind(ingresses: readonly Ingress[], fallback: string, diagnostics: DiagnosticList): readonly CertificateBinding[] {
+  bind(
+    ingresses: readonly Ingress[],
+    { passthroughs, rest: fallback }: TlsTerms,
+    diagnostics: DiagnosticList,
+  ): readonly CertificateBinding[] {
     const claimed = this.#secured.filter(ingresses).map((ingress) => {
       const reads = ingress.tls.map((section) => this.#read(ingress, section))
       const claims = this.#claims.get(ingress, reads, () => claimHosts(ingress, reads))
@@ -93,7 +110,11 @@ export class CertificateBinder {
         if (!bindings.has(binding.host)) bindings.set(binding.host, { ingress, binding })
       }
     }
-    const bound = [...bindings.values()].map(({ binding }) => binding)
+    const passed = passthroughs.map((one) => this.#passed.get(one, [], () => bindPassthrough(one)))
+    this.#passed.sweep()
+    const hosts = new Set(passed.map(({ host }) => host))
+    const bound = [...bindings.values()].flatMap(({ binding }) => (hosts.has(binding.host) ? [] : [binding]))
+    bound.push(...passed)
     const rest = fallback === '' ? undefined : this.#bindRest(fallback, reported, diagnostics)
     if (rest !== undefined) bound.push(rest)
     return Object.freeze(this.#order.sort(bound, ({ host }) => host))

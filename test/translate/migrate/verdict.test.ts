@@ -70,7 +70,7 @@ t.test('what is not done is refused, with the reason', async (t) => {
 })
 
 t.test('a switch that is off is exact', async (t) => {
-  for (const name of ['ssl-passthrough', 'enable-modsecurity', 'enable-owasp-core-rules']) {
+  for (const name of ['enable-modsecurity', 'enable-owasp-core-rules']) {
     const { [name]: one } = await judgeOne({ [name]: 'false' })
     t.match(one, { support: 'exact', reasons: [{ message: 'it is off' }], isClosing: false }, name)
   }

@@ -7,7 +7,7 @@ import { AFFINITY, BALANCING } from './balancing.ts'
 import { CORS } from './cors.ts'
 import { BACKEND_PROTOCOL, ENDPOINT_TLS } from './endpoint-tls.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
-import { CANARY, SERVER_ALIAS, WWW } from './hosts.ts'
+import { CANARY, PASSTHROUGH, SERVER_ALIAS, WWW } from './hosts.ts'
 import {
   ACCESS_LOG,
   BODY_SIZE,
@@ -32,6 +32,7 @@ export const NGINX_FEATURES: readonly NginxFeature[] = [
   REDIRECTS,
   WWW,
   SERVER_ALIAS,
+  PASSTHROUGH,
   CANARY,
   BASIC_AUTH,
   EXTERNAL_AUTH,

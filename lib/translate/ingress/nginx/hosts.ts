@@ -40,6 +40,23 @@ export const WWW: NginxFeature = {
   },
 }
 
+export const PASSTHROUGH: NginxFeature = {
+  scope: 'host',
+  annotations: {
+    'ssl-passthrough': {
+      form: FLAG,
+      onFault: 'default',
+      options: ['tls-passthrough'],
+      differs:
+        'it acts without the flag `--enable-ssl-passthrough` too; with a guard on the path `/`, TLS ends at the gateway',
+      alike: OFF,
+    },
+  },
+  write(nginx) {
+    if (nginx.flag('ssl-passthrough') === true) nginx.set('tls-passthrough', 'true', 'ssl-passthrough')
+  },
+}
+
 const USUAL_TOTAL = 100
 
 const TOKEN: NginxForm = {

@@ -54,6 +54,5 @@ export const REFUSED: Readonly<Record<string, string>> = {
   'global-rate-limit-window': GLOBAL_LIMIT,
   'modsecurity-snippet': RULES,
   'ssl-ciphers': 'all hosts have the ciphers that Node takes for good ones',
-  'ssl-passthrough': 'TLS ends at the gateway; a Service of type LoadBalancer or NodePort passes connections through',
   'stream-snippet': SNIPPET,
 }

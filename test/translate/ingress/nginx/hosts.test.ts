@@ -1,8 +1,10 @@
 /** What concerns whole hosts: regular expressions (R), canaries (CA), further names (SA, WW), at all doors. */
 import t, { type Test } from 'tap'
 import type { Answer } from '../../../doors/recorder.ts'
+import { translateText } from '../../manifests.ts'
 import {
   askHost,
+  printIngresses,
   printService,
   startNginx,
   translateNginx,
@@ -416,4 +418,20 @@ t.test('WW1 WW2 from-to-www-redirect sends the other host to the one of the rule
 t.test('WW4 a wildcard host has no other', async (t) => {
   const { hosts } = translateNginx({ a: { nginx: { 'from-to-www-redirect': 'true' }, host: '*.wild.test' } })
   t.same(hosts, ['*.wild.test'])
+})
+
+t.test('ssl-passthrough says tls-passthrough, which test/translate/ingress/passthrough plays', async (t) => {
+  for (const [value, isPassed] of [
+    ['true', true],
+    ['false', false],
+    ['maybe', false],
+  ] as const) {
+    const text = `${printIngresses({ a: { nginx: { 'ssl-passthrough': value } } })}---\n${printService('web')}`
+    const { model } = translateText(text)
+    t.equal(
+      model.certificates.some(({ passthrough }) => passthrough === 'default/web:80'),
+      isPassed,
+      value,
+    )
+  }
 })
