@@ -25,6 +25,7 @@ const NAMES = [
   'services',
   'tcpServicesConfigmap',
   'timeouts',
+  'trustedProxies',
   'udpServicesConfigmap',
   'unsupportedGuards',
   'zone',

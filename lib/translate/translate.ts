@@ -183,9 +183,10 @@ export class Translator {
     checkServiceSettings(resources, settings, diagnostics)
     warnOfUntrustedProxies(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)
     const { clock, local = NO_ADDRESSES } = options
-    const plan = this.#listeners.plan(services, { resources, settings, local, now: clock.now() })
+    const divided = this.#listeners.divide(services, resources, settings)
+    const plan = this.#listeners.plan(divided, { resources, settings, local, now: clock.now() })
     diagnostics.addAll(plan.diagnostics)
-    warnOfLocalPolicy(this.#local.filter(plan.services), settings, diagnostics)
+    warnOfLocalPolicy(this.#local.filter(divided.others), settings, diagnostics)
 
     const ofIngresses = this.#reading.filter(this.#translated).flatMap(({ filters }) => this.#findInputs(filters))
     const refusedServices = resources.allRefused('Service')

@@ -13,8 +13,26 @@ export function listWorkloads(
   return compatibility === 'ingress-nginx' ? [...resources.all('Deployment'), ...resources.all('DaemonSet')] : []
 }
 
+export type DividedServices = Readonly<{
+  others: readonly Service[]
+  /** The first that leads to the controller and would have ports; undefined: there is none. */
+  standIn: Service | undefined
+}>
+
+export function divideServices(
+  services: readonly Service[],
+  workloads: readonly ControllerWorkload[],
+): DividedServices {
+  if (workloads.length === 0) return { others: services, standIn: undefined }
+  const leadsThere = (service: Service): boolean => workloads.some((workload) => selects(service, workload))
+  return {
+    others: services.filter((service) => !leadsThere(service)),
+    standIn: services.find((service) => isExposed(service) && leadsThere(service)),
+  }
+}
+
 /** True if the Service selects the Pods of the controller. */
-export function leadsToController({ meta, selector }: Service, workload: ControllerWorkload): boolean {
+function selects({ meta, selector }: Service, workload: ControllerWorkload): boolean {
   const labels = Object.entries(selector ?? {})
   return (
     labels.length > 0 &&
@@ -23,23 +41,15 @@ export function leadsToController({ meta, selector }: Service, workload: Control
   )
 }
 
-/** Tells of the first Service whose ports are not opened; `others` are the Services that lead elsewhere. */
 export function reportStandIn(
-  services: readonly Service[],
-  others: readonly Service[],
+  service: Service,
   { http, https }: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  const rest = new Set(others)
-  const service = services.find((one) => !rest.has(one) && isExposed(one))
-  if (service === undefined) return
-  diagnostics.add(
-    'PORTICO_SVC_UNHEARD',
-    'it leads to the controller whose place this gateway takes: its ports are not opened',
-    {
-      position: service.origin.locate(['metadata', 'name']),
-      resource: printResource(service),
-      help: `requests come to http.port (${http.port}) and https.port (${https.port}) of the gateway`,
-    },
-  )
+  const message = 'it leads to the controller whose place this gateway takes: its ports are not opened'
+  diagnostics.add('PORTICO_SVC_UNHEARD', message, {
+    position: service.origin.locate(['metadata', 'name']),
+    resource: printResource(service),
+    help: `requests come to http.port (${http.port}) and https.port (${https.port}) of the gateway`,
+  })
 }

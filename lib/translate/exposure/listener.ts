@@ -13,7 +13,7 @@ import { KeyOrder, keepList, Memo, Sieve } from '../reuse.ts'
 import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Allocations, Ledger } from './allocation.ts'
-import { leadsToController, listWorkloads, reportStandIn } from './controller-service.ts'
+import { type DividedServices, divideServices, listWorkloads, reportStandIn } from './controller-service.ts'
 import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
 import { GATEWAY_LISTENERS, makeGatewayListener, resolvePaths } from './gateway-listener.ts'
 import { readListenerOptions } from './listener-option.ts'
@@ -21,12 +21,7 @@ import { isExposed } from './node-port.ts'
 import { listPortMapInputs, type PortMapping, readPortMaps } from './port-map.ts'
 
 /** The exposures of all Services that have one. */
-type Plan = Readonly<{
-  /** All but those of a controller whose place is taken. */
-  services: readonly Service[]
-  exposures: ReadonlyMap<Service, Exposure>
-  diagnostics: readonly Diagnostic[]
-}>
+type Plan = Readonly<{ exposures: ReadonlyMap<Service, Exposure>; diagnostics: readonly Diagnostic[] }>
 
 /** The inputs of the listeners, beside Services. */
 export type ListenerInputs = Readonly<{
@@ -42,7 +37,7 @@ export type ListenerInputs = Readonly<{
 /** Makes listeners; one that does not change stays the same object, and so does the list of all. */
 export class ListenerSet {
   readonly #exposed = new Sieve<Service>(isExposed)
-  readonly #others = new Memo<'others', readonly Service[]>()
+  readonly #divided = new Memo<'divided', DividedServices>()
   readonly #plans = new Memo<'plan', Plan>()
   readonly #exposures = new Memo<Service, Exposure>(isSameExposure)
   readonly #own = new Memo<GatewayListener['id'], GatewayListener>()
@@ -60,36 +55,35 @@ export class ListenerSet {
     return this.#allocations
   }
 
-  /** `services` come oldest first. */
-  plan(services: readonly Service[], { resources, settings, local, now }: ListenerInputs): Plan {
+  /** Sets those apart that lead to a controller whose place is taken. */
+  divide(services: readonly Service[], resources: ResourceSet, settings: TranslationSettings): DividedServices {
     const workloads = listWorkloads(resources, settings)
-    const others = this.#others.get('others', [services, ...workloads], () =>
-      services.filter((service) => !workloads.some((workload) => leadsToController(service, workload))),
-    )
+    return this.#divided.get('divided', [services, ...workloads], () => divideServices(services, workloads))
+  }
+
+  /** `others` come oldest first. */
+  plan({ others, standIn }: DividedServices, { resources, settings, local, now }: ListenerInputs): Plan {
     const concerned = settings.clusterNetwork.enabled ? others : this.#exposed.filter(others)
-    return this.#plans.get(
-      'plan',
-      [services, concerned, settings, local, ...listPortMapInputs(resources, settings)],
-      () => {
-        const ledger = new Ledger(this.#allocations)
-        const diagnostics = new DiagnosticList()
-        if (others.length < services.length) reportStandIn(services, others, settings, diagnostics)
-        const mappings = readPortMaps(resources, settings, diagnostics)
-        const all = [...new Set([...concerned, ...mappings.map(({ service }) => service)])]
-        const found = exposeServices(all, mappings, settings, local, ledger, diagnostics)
-        this.#allocations = ledger.close(now)
-        const exposures = new Map<Service, Exposure>()
-        for (const [service, exposure] of found) {
-          // The inputs are new each time; an equal signature says that the listener is the same.
-          exposures.set(
-            service,
-            this.#exposures.get(service, [exposure], () => exposure),
-          )
-        }
-        this.#exposures.sweep()
-        return Object.freeze({ services: others, exposures, diagnostics: keepList(diagnostics.items) })
-      },
-    )
+    const inputs = [concerned, standIn, settings, local, ...listPortMapInputs(resources, settings)]
+    return this.#plans.get('plan', inputs, () => {
+      const ledger = new Ledger(this.#allocations)
+      const diagnostics = new DiagnosticList()
+      if (standIn !== undefined) reportStandIn(standIn, settings, diagnostics)
+      const mappings = readPortMaps(resources, settings, diagnostics)
+      const all = [...new Set([...concerned, ...mappings.map(({ service }) => service)])]
+      const found = exposeServices(all, mappings, settings, local, ledger, diagnostics)
+      this.#allocations = ledger.close(now)
+      const exposures = new Map<Service, Exposure>()
+      for (const [service, exposure] of found) {
+        // The inputs are new each time; an equal signature says that the listener is the same.
+        exposures.set(
+          service,
+          this.#exposures.get(service, [exposure], () => exposure),
+        )
+      }
+      this.#exposures.sweep()
+      return Object.freeze({ exposures, diagnostics: keepList(diagnostics.items) })
+    })
   }
 
   /** The gateway's own. */

@@ -52,7 +52,7 @@ export function readPortMaps(
       return []
     }
     return [...map.keys.keys()]
-      .flatMap((key) => readMapping(map, key, transport, resources, diagnostics) ?? [])
+      .flatMap((key) => readMapping(map, key, transport, resources, settings.trustedProxies, diagnostics) ?? [])
       .sort((a, b) => a.port - b.port)
   })
 }
@@ -74,6 +74,7 @@ function readMapping(
   key: string,
   transport: 'TCP' | 'UDP',
   resources: ResourceSet,
+  trusted: readonly string[],
   diagnostics: DiagnosticList,
 ): PortMapping | undefined {
   const refuse = (message: string, help: string): undefined =>
@@ -111,6 +112,17 @@ function readMapping(
     return refuse(`service ${namespace}/${name} has no ${transport} port ${written}`, help)
   }
   const isTcp = transport === 'TCP'
+  if (isTcp && decode && trusted.length === 0) {
+    diagnostics.add(
+      'PORTICO_SVC_PORT_MAP',
+      `${key}: trustedProxies is empty: no PROXY header is believed, so every connection is cut`,
+      {
+        position: map.origin.locate(['data', key]),
+        resource: printResource(map),
+        help: 'set trustedProxies to the addresses of the proxies in front of this port',
+      },
+    )
+  }
   return {
     transport,
     port,

@@ -27,9 +27,10 @@ const load = (stdin: string, flags: Readonly<Record<string, string>> = FLAGS) =>
   loadConfiguration({ sources: ['-'], stdin, flags, environment: {} })
 
 t.test('keys and values', async (t) => {
-  const open = async (data: Readonly<Record<string, string>>) => {
+  const open = async (data: Readonly<Record<string, string>>, trusted = '10.0.0.0/8') => {
     const { model, diagnostics } = await load(`${SERVICE}---\n${printMap('tcp', data)}`, {
       tcpServicesConfigmap: 'default/tcp',
+      trustedProxies: trusted,
     })
     const listeners = model.listeners.flatMap((one) =>
       one.kind === 'ConfigMap' ? [[one.port, one.layer, one.proxyProtocol, one.sendsProxyHeader]] : [],
@@ -44,6 +45,10 @@ t.test('keys and values', async (t) => {
   t.same(await open({ 9000: 'default/web:80:PROXY' }), [[9000, 'L4', true, false]])
   t.same(await open({ 9000: 'default/web:80::PROXY' }), [[9000, 'L4', false, true]])
   t.same(await open({ 9000: 'default/web:80:proxy:PROXY' }), [[9000, 'L4', true, true]])
+  t.same(await open({ 9000: 'default/web:80:PROXY' }, ''), [
+    [9000, 'L4', true, false],
+    'PORTICO_SVC_PORT_MAP 9000: trustedProxies is empty: no PROXY header is believed, so every connection is cut',
+  ])
   const refused = (text: string) => [`PORTICO_SVC_PORT_MAP ${text}: the port is not opened`]
   for (const key of ['0', '65536', '-1', 'http']) {
     t.same(await open({ [key]: 'default/web:80' }), refused(`${key}: the key is no port`))
