@@ -3,6 +3,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { NO_SCHEMAS } from '../base/no-schemas.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { ProbedConnections } from '../observe/health/probed-connections.ts'
@@ -114,6 +115,7 @@ export function createAdmin(options: AdminOptions): AdminListener {
 function createApp(options: AdminOptions): FastifyInstance {
   const { settings, state, metrics, log, clock = systemClock, refresh = async () => {} } = options
   const app = Fastify({
+    schemaController: NO_SCHEMAS,
     bodyLimit: 1024,
     requestTimeout: REQUEST_TIMEOUT,
     forceCloseConnections: true,

@@ -1,7 +1,7 @@
 /** The log: pino, with JSON lines on stdout, or lines for people on a terminal. */
+import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
-import { prettyFactory } from 'pino-pretty'
 import { paintAnsi, paintNothing } from '../base/terminal-text.ts'
 import {
   ACCESS_MESSAGE,
@@ -24,6 +24,8 @@ export type LogSettings = Readonly<{
 }>
 
 const STDOUT = 1
+
+const require = createRequire(import.meta.url)
 
 /** Lines go to `stream`, by default standard output. The level may be changed at any time: `log.level = …`. */
 export function createLog(settings: LogSettings, stream: LogStream = new LogDestination({ fd: STDOUT })): Log {
@@ -53,6 +55,8 @@ export function flushLog(log: Log, timeout: number): Promise<void> {
 
 function prettyStream(stream: LogStream, colour: boolean): LogStream {
   const paint = colour ? paintAnsi : paintNothing
+  // Most processes write no such lines, and to load what prints them takes a fortieth of the start of a worker.
+  const { prettyFactory } = require('pino-pretty') as typeof import('pino-pretty')
   const print = prettyFactory({ colorize: colour, translateTime: 'SYS:HH:MM:ss', singleLine: true })
   return {
     write: (line) => {

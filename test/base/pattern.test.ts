@@ -48,9 +48,10 @@ t.test('an expression with many states takes little time and memory', async (t) 
   const pattern = new Pattern('.*(?:a|b|c).{0,64}(?:x|y)z')
   const texts = Array.from({ length: 4 }, () => Array.from({ length: 16_384 }, () => 'abcxyd'[random() % 6]).join(''))
   const times = texts.map((text) => {
-    const started = performance.now()
+    const before = process.cpuUsage()
     t.notOk(pattern.describes(text))
-    return performance.now() - started
+    const { user, system } = process.cpuUsage(before)
+    return (user + system) / 1000
   })
   // The automaton took ten times as long.
   t.ok(Math.min(...times) < 200, `${times} ms`)

@@ -69,7 +69,7 @@ export class Recorder {
     if (answer.early) await give(connection, answer)
     let body: Body | undefined
     await connection.until((text) => {
-      body = readBody(head, text.slice(end + 4))
+      body = readBody(head, text, end + 4)
       return body !== undefined
     })
     const rest = connection.received.subarray(end + 4 + (body?.length ?? 0))
@@ -101,11 +101,13 @@ async function give(connection: RawConnection, { pieces, ending }: Answer): Prom
 
 type Body = { content: string; trailers: readonly string[]; length: number }
 
-/** The whole body at the start of `text`; undefined while some is missing. */
-function readBody(head: readonly string[], text: string): Body | undefined {
-  if (head.some((line) => /^transfer-encoding: chunked$/i.test(line))) return readChunks(text)
+/** The whole body from `start` on; undefined while some is missing. */
+function readBody(head: readonly string[], text: string, start: number): Body | undefined {
+  if (head.some((line) => /^transfer-encoding: chunked$/i.test(line))) return readChunks(text.slice(start))
   const length = Number(head.map((line) => /^content-length: (\d+)$/i.exec(line)?.[1]).find(Boolean) ?? 0)
-  return text.length < length ? undefined : { content: text.slice(0, length), trailers: [], length }
+  // To cut a long text that has grown by pieces copies all of it.
+  if (text.length < start + length) return undefined
+  return { content: text.slice(start, start + length), trailers: [], length }
 }
 
 function readChunks(text: string): Body | undefined {

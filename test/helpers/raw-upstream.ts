@@ -2,6 +2,8 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 
+const HEAD_END = '\r\n\r\n'
+
 export class RawConnection {
   readonly socket: Socket
   readonly closed: Promise<void>
@@ -10,9 +12,9 @@ export class RawConnection {
   /** What is not in the text yet. */
   #undecoded: Buffer[] = []
   #text = ''
-  /** Request heads in the text up to `#searched`. */
   #heads = 0
-  #searched = 0
+  /** What may be the beginning of the end of one, at the end of the text. */
+  #headEnd = ''
   #onChange: (() => void)[] = []
   #isClosed = false
 
@@ -40,8 +42,17 @@ export class RawConnection {
   }
 
   get text(): string {
-    for (const piece of this.#undecoded.splice(0)) this.#text += piece.toString('latin1')
+    for (const bytes of this.#undecoded.splice(0)) {
+      const piece = bytes.toString('latin1')
+      this.#countHeads(piece)
+      this.#text += piece
+    }
     return this.#text
+  }
+
+  /** Request heads in the text. */
+  get heads(): number {
+    return this.#heads
   }
 
   get isClosed(): boolean {
@@ -66,19 +77,18 @@ export class RawConnection {
 
   /** Waits for the `n`-th request head. */
   head(n: number = 1): Promise<string> {
-    return this.until((text) => this.#countHeads(text) >= n)
+    return this.until(() => this.#heads >= n)
   }
 
-  /** Goes on where it has ended before: a long body comes in many pieces. */
-  #countHeads(text: string): number {
-    for (;;) {
-      const at = text.indexOf('\r\n\r\n', this.#searched)
-      if (at < 0) break
+  /** To search a long text that has grown by pieces copies all of it. */
+  #countHeads(piece: string): void {
+    const text = this.#headEnd + piece
+    let searched = 0
+    for (let at = text.indexOf(HEAD_END); at >= 0; at = text.indexOf(HEAD_END, searched)) {
       this.#heads++
-      this.#searched = at + 4
+      searched = at + HEAD_END.length
     }
-    this.#searched = Math.max(this.#searched, text.length - 3)
-    return this.#heads
+    this.#headEnd = text.slice(Math.max(searched, text.length - HEAD_END.length + 1))
   }
 
   /** Waits until the peer has sent its FIN or has cut the connection. */
@@ -91,7 +101,7 @@ export class RawConnection {
     this.#undecoded = []
     this.#text = ''
     this.#heads = 0
-    this.#searched = 0
+    this.#headEnd = ''
   }
 
   #changed(): void {
@@ -149,8 +159,8 @@ export async function startRawUpstream(
 export function answerWith(bytes: string | Buffer, options: { end?: boolean } = {}) {
   return async (connection: RawConnection): Promise<void> => {
     for (let n = 1; !connection.hasEnded; n++) {
-      const text = await connection.head(n)
-      if (text.split('\r\n\r\n').length <= n) return
+      await connection.head(n)
+      if (connection.heads < n) return
       connection.send(bytes)
       if (options.end) connection.socket.end()
     }

@@ -6,7 +6,7 @@
 
 /** What makes a file need a process of its own: a setting of the root test, and what belongs to all of the process. */
 const OWN =
-  /^t\.(?!test\()|\bprocess\.(cpuUsage|memoryUsage|resourceUsage|kill|on|once|emit|chdir|exitCode)\b|\bprocess\.env\.\w+ =|\bfrom 'node:(diagnostics_channel|worker_threads)'|\bgc\(/m
+  /^t\.(?!test\()|\bprocess\.(cpuUsage|memoryUsage|resourceUsage|kill|on|once|emit|chdir|exitCode)\b|\bprocess\.env\.\w+ =(?!=)|\bfrom 'node:(diagnostics_channel|worker_threads)'|\bgc\(/m
 
 /** What starts processes. */
 const PROCESSES = 'test/helpers/kept-child.ts'
@@ -15,7 +15,7 @@ const PROCESSES = 'test/helpers/kept-child.ts'
 const NODE_DOOR = 'test/doors/without-fast-lane.ts'
 
 /** Milliseconds up to which a file shares a process, and a group gets one more file. */
-const SHORT_MS = 5_000
+const SHORT_MS = 8_000
 
 export type Candidate = Readonly<{
   file: string

@@ -2,6 +2,7 @@
 import { type IncomingMessage, METHODS, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import fastifyHttpProxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { NO_SCHEMAS } from '../../base/no-schemas.ts'
 import { ignoreError } from '../connection-set.ts'
 
 export type CatchAll = {
@@ -21,6 +22,7 @@ export function createCatchAll(
       onRequest = handler as RequestListener
       return server
     },
+    schemaController: NO_SCHEMAS,
     rewriteUrl: () => '/',
     exposeHeadRoutes: false,
     return503OnClosing: false,
