@@ -4,8 +4,12 @@ import { flattenText } from './flat-text.ts'
 /** Longer texts are found out about each time: few clients send them, and they would fill the memory. */
 const LONGEST = 512
 
+type Entry<T> = Readonly<{ text: string; found: T }>
+
 export class TextMemo<T> {
-  readonly #known = new Map<string, T>()
+  readonly #known = new Map<string, Entry<T>>()
+  /** The text asked for before mostly comes again, and to compare it takes less than to look it up. */
+  #last: Entry<T> | undefined = undefined
   readonly #limit: number
   readonly #findOut: (text: string) => T
 
@@ -16,14 +20,19 @@ export class TextMemo<T> {
   }
 
   find(text: string): T {
-    const known = this.#known.get(text)
-    if (known !== undefined || this.#known.has(text)) return known as T
+    if (this.#last?.text === text) return this.#last.found
     if (text.length > LONGEST) return this.#findOut(text)
+    const entry = this.#known.get(text) ?? this.#learn(text)
+    this.#last = entry
+    return entry.found
+  }
+
+  #learn(text: string): Entry<T> {
     // A text cut out of the head of a request would keep the whole head.
     const own = flattenText(text)
-    const found = this.#findOut(own)
+    const entry = { text: own, found: this.#findOut(own) }
     if (this.#known.size >= this.#limit) this.#known.clear()
-    this.#known.set(own, found)
-    return found
+    this.#known.set(own, entry)
+    return entry
   }
 }

@@ -4,6 +4,7 @@ import { isFieldValue, isToken } from '../http1/bytes.ts'
 import { authenticatesConnection } from '../http1/connection-auth.ts'
 import { trimSpace } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from '../http1/field-names.ts'
+import { backOf, frontOf } from '../http1/name-traces.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings/table.ts'
 
@@ -52,12 +53,15 @@ export function readFields(
     }
     if (!noteField(fields, name, value)) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `${name}: ${value}`)
     if (name === 'content-length' || name === 'expect' || name === 'x-request-id' || HOP_BY_HOP.has(name)) continue
-    else if (underscored && (underscoresInHeaders !== 'keep' || isDangerousAlias(name))) continue
-    else if (isForwardingClaim(name)) {
+    if (underscored && (underscoresInHeaders !== 'keep' || isDangerousAlias(name))) continue
+    if (isForwardingClaim(name)) {
       fields.claims ??= createClaims()
       noteClaim(fields.claims, name, value, `${sent}: ${value}\r\n`, listed?.has(name) ?? false)
-    } else if (listed?.has(name) && !END_TO_END.has(name)) continue
-    else if (http2 && name === 'cookie') cookies = cookies === undefined ? value : `${cookies}; ${value}`
+      continue
+    }
+    if (listed?.has(name) && !END_TO_END.has(name)) continue
+    noteLine(fields, name, value)
+    if (http2 && name === 'cookie') cookies = cookies === undefined ? value : `${cookies}; ${value}`
     else lines += `${sent}: ${value}\r\n`
   }
   if (bytes > limits.headerBytes) return headTooLarge(limits.headerBytes)
@@ -106,6 +110,14 @@ function noteField(fields: RequestFields, name: string, value: string): boolean 
       break
   }
   return true
+}
+
+/** Of a line that travels on. */
+function noteLine(fields: RequestFields, name: string, value: string): void {
+  fields.fronts |= frontOf(name)
+  fields.backs |= backOf(name)
+  if (name === 'origin') fields.origin = value
+  else if (name === 'authorization') fields.authorization = value
 }
 
 /** `isListed`: `Connection` names it, so its line ends here; who the client is, is read all the same. */

@@ -1,8 +1,9 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file or a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { flattenText } from '../base/flat-text.ts'
+import { traceNames } from '../http1/name-traces.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
-import { createNames, createRemover, findNameFault, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
+import { createNames, findNameFault, isClientField, SoughtNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
 import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
@@ -23,8 +24,8 @@ type Options = Readonly<{
 const USUAL_REALM = 'Restricted'
 const USUAL_FIELD = 'X-Forwarded-User'
 
-/** Credentials, in base64, with which the last request of a connection was let in. */
-type LastLogin = Readonly<{ logins: Logins; token: string; user: string }>
+/** The Authorization with which the last request of a connection was let in. */
+type LastLogin = Readonly<{ logins: Logins; authorization: string; user: string }>
 
 /** One for all filters, so that a connection keeps no more than one. */
 const LAST = new NoteKey<LastLogin>()
@@ -92,7 +93,8 @@ export const BASIC_AUTH = defineFilter<Options>({
     const refuse = (why: string): GatewayError =>
       new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, { lines: challenge })
     const names = keepsAuthorization ? [userField] : [userField, 'authorization']
-    const remove = createRemover(names, 'underscores')
+    const removed = new SoughtNames(names, 'underscores')
+    const traces = traceNames([userField])
     const users = new NoteKey<string>()
     const conclude = (request: FilterRequest, found: LoginOutcome): GatewayError | undefined => {
       if (typeof found !== 'string') return found ?? refuse('the credentials are wrong')
@@ -101,17 +103,18 @@ export const BASIC_AUTH = defineFilter<Options>({
     }
     return {
       check(request) {
-        const token = readToken(request.header('authorization'))
-        if (token === undefined) return refuse('there are no credentials')
+        const authorization = request.header('authorization') ?? ''
         const { connectionNotes } = request
         const last = connectionNotes.get(LAST)
-        if (last !== undefined && last.logins === logins && isEqual(last.token, token)) {
+        if (last !== undefined && last.logins === logins && isEqual(last.authorization, authorization)) {
           request.notes.set(users, last.user)
           return undefined
         }
+        const token = readToken(authorization)
+        if (token === undefined) return refuse('there are no credentials')
         const known = logins.find(token)
         if (known !== undefined) {
-          connectionNotes.set(LAST, { logins, token: flattenText(token), user: known })
+          connectionNotes.set(LAST, { logins, authorization: flattenText(authorization), user: known })
           return conclude(request, known)
         }
         const checked = logins.check(token, request.clientNetwork)
@@ -124,8 +127,8 @@ export const BASIC_AUTH = defineFilter<Options>({
       requestNames: createNames(names),
       upstreamRequest(draft, request) {
         const user = request.notes.get(users)
-        const line = user === undefined ? '' : `${userField}: ${user}\r\n`
-        draft.lines = remove(draft.lines) + line
+        draft.remove(removed)
+        if (user !== undefined) draft.add(`${userField}: ${user}\r\n`, traces)
       },
     }
   },
@@ -144,8 +147,8 @@ function isEqual(a: string, b: string): boolean {
 }
 
 /** The credentials in base64; undefined: there are none. */
-function readToken(authorization: string | undefined): string | undefined {
-  if (authorization === undefined || authorization.slice(0, 6).toLowerCase() !== 'basic ') return undefined
+function readToken(authorization: string): string | undefined {
+  if (authorization.slice(0, 6).toLowerCase() !== 'basic ') return undefined
   return authorization.slice(6).trim()
 }
 

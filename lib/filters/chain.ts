@@ -9,7 +9,6 @@ import type {
   BodyChange,
   ErrorPage,
   Filter,
-  FilterBodyHead,
   FilterDraft,
   FilterEnvironment,
   FilterHead,
@@ -108,7 +107,7 @@ export class FilterChain {
   }
 
   /** What becomes of the body of an answer, whose filters act in the opposite order; undefined: nothing. */
-  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly BodyChange[] | undefined {
+  transformResponse(head: FilterHead, request: FilterRequest): readonly BodyChange[] | undefined {
     const filters = this.#ofResponseBody
     if (filters.length === 0) return undefined
     const changes: BodyChange[] = []

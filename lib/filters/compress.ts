@@ -3,9 +3,10 @@ import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { printBytes } from '../base/measure.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { TextMemo } from '../base/text-memo.ts'
+import { traceNames } from '../http1/name-traces.ts'
 import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
-import { createMarker, createRemover, joinValues } from './field-lines.ts'
+import { joinValues, SoughtNames } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { type BodyChange, defineFilter, type FilterHead, FLUSH_AFTER } from './spec.ts'
 import { addVary } from './vary.ts'
@@ -70,12 +71,12 @@ const CHANGES: Readonly<Partial<Record<Coding, (client: string) => BodyChange>>>
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
 /** One look at the lines for all that concerns the coding: most answers have little of it. */
-const mark = createMarker(['etag', 'accept-ranges', 'content-encoding', 'content-range'])
+const CONCERNED = new SoughtNames(['etag', 'accept-ranges', 'content-encoding', 'content-range'])
 const TAG = 1
-const RANGES = 2
 /** The body is coded already, or a part alone. */
 const UNFIT = 12
-const removeRanges = createRemover(['accept-ranges'])
+const CODED = traceNames(['content-encoding'])
+const ACCEPT_RANGES = new SoughtNames(['accept-ranges'])
 
 export const COMPRESS = defineFilter<Options>({
   name: 'compress',
@@ -125,14 +126,14 @@ export const COMPRESS = defineFilter<Options>({
       response(head, request) {
         if (head.status !== 304) return
         addVary(head, 'Accept-Encoding')
-        const tag = joinValues(head.lines, 'etag')
+        const tag = head.find('etag')
         // The client has what was compressed: a strong validator would not select it (RFC 9111 §4.3.4).
         if (tag !== undefined && joinValues(request.lines, 'if-none-match')?.includes(`W/${tag}`)) weakenTag(head)
       },
       responseBody(head, request) {
         const { contentLength = minSize, status } = head
         if (contentLength < minSize || status === 206) return undefined
-        const present = mark(head.lines)
+        const present = head.mark(CONCERNED)
         if ((present & UNFIT) !== 0 || !isCompressible(head.lines)) return undefined
         addVary(head, 'Accept-Encoding')
         if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
@@ -140,8 +141,8 @@ export const COMPRESS = defineFilter<Options>({
         const coding = accepted === undefined ? undefined : chosen.find(accepted)
         if (coding === undefined || !hasRoom(request.clientNetwork)) return undefined
         if ((present & TAG) !== 0) weakenTag(head)
-        if ((present & RANGES) !== 0) head.lines = removeRanges(head.lines)
-        head.lines += `Content-Encoding: ${coding}\r\n`
+        head.remove(ACCEPT_RANGES)
+        head.add(`Content-Encoding: ${coding}\r\n`, CODED)
         return CHANGES[coding]!(request.clientNetwork)
       },
     }
@@ -179,5 +180,5 @@ function isCompressible(lines: string): boolean {
 
 /** The bytes are others, and mean the same (RFC 9110 §8.8.1). */
 function weakenTag(head: FilterHead): void {
-  head.lines = head.lines.replace(/^(etag:[ \t]*)(?=")/im, '$1W/')
+  head.replace(/^etag:[ \t]*(?=")/im, (name) => `${name}W/`)
 }

@@ -76,7 +76,7 @@ export const COOKIES = defineFilter<Options>({
     return {
       response(head) {
         if (head.isOwn || !SET_COOKIE.test(head.lines)) return
-        head.lines = head.lines.replace(EACH_COOKIE, (_, name: string, cookie: string) => {
+        head.replace(EACH_COOKIE, (_, name = '', cookie = '') => {
           const [pair = '', ...attributes] = cookie.split(';')
           return [name + pair, ...attributes.map(change)].join(';')
         })

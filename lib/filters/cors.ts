@@ -2,8 +2,9 @@
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { findPatternFault, Pattern } from '../base/pattern.ts'
 import { TextMemo } from '../base/text-memo.ts'
+import { traceNames } from '../http1/name-traces.ts'
 import { type AnnotationForm, FIELD_NAMES, matching, oneOf, spaced } from './annotation-form.ts'
-import { createMarker, createRemover, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
+import { SoughtNames, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterAnswer, type FilterRequest } from './spec.ts'
 import { addVary } from './vary.ts'
 
@@ -85,10 +86,8 @@ const NAMES: ReadonlySet<string> = new Set([
   'access-control-expose-headers',
   'access-control-max-age',
 ])
-const removeOwn = createRemover(NAMES)
-/** One look at the lines says whether there is anything to remove, and whether there is a Vary: mostly there is neither. */
-const mark = createMarker(['vary', ...NAMES])
-const VARY = 1
+const OWN = new SoughtNames(NAMES)
+const TRACES = traceNames([...NAMES])
 
 const PREFLIGHT: FilterAnswer = { status: 204, lines: '', body: undefined }
 
@@ -192,21 +191,17 @@ export const CORS = defineFilter<Options>({
       responseNames: NAMES,
       request: (request) => (isPreflight(request) ? PREFLIGHT : undefined),
       response(head, request) {
-        const present = mark(head.lines)
-        if (present > VARY) head.lines = removeOwn(head.lines)
-        if (!isAny) {
-          if ((present & VARY) === 0) head.lines += 'Vary: Origin\r\n'
-          else addVary(head, 'Origin')
-        }
+        head.remove(OWN)
+        if (!isAny) addVary(head, 'Origin')
         const lines = findLines(request.header('origin'))
         if (!isPreflight(request)) {
-          if (lines !== undefined) head.lines += lines + exposedLine
+          if (lines !== undefined) head.add(lines + exposedLine, TRACES)
           return
         }
         addVary(head, 'Access-Control-Request-Method')
         addVary(head, 'Access-Control-Request-Headers')
         if (privateNetwork) addVary(head, 'Access-Control-Request-Private-Network')
-        if (lines !== undefined) head.lines += lines + answerPreflight(request)
+        if (lines !== undefined) head.add(lines + answerPreflight(request), TRACES)
       },
     }
   },

@@ -13,7 +13,7 @@ import { printBytes } from '../base/measure.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { oneOf } from './annotation-form.ts'
 import { DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
-import { createRemover, joinValues } from './field-lines.ts'
+import { SoughtNames } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
@@ -53,7 +53,7 @@ const MOST_MEMORY_OF_CLIENT = MOST_MEMORY / 4
 let memory = 0
 const memoryOfClients = new PerClient(() => new ClientCount())
 
-const removeCoding = createRemover(['content-encoding'])
+const CODING = new SoughtNames(['content-encoding'])
 
 export const DECOMPRESS = defineFilter<Options>({
   name: 'decompress',
@@ -80,11 +80,11 @@ export const DECOMPRESS = defineFilter<Options>({
   create: ({ limit }) => ({
     requestNames: DIGEST_NAMES,
     requestBody(draft, { clientNetwork }) {
-      const name = joinValues(draft.lines, 'content-encoding')?.toLowerCase()
+      const name = draft.find('content-encoding')?.toLowerCase()
       if (name === undefined) return undefined
       const coding = CODINGS.get(name)
       if (coding === undefined || isTransformForbidden(draft.lines)) return undefined
-      draft.lines = removeCoding(draft.lines)
+      draft.remove(CODING)
       return { stream: () => createDecoder(coding, name, limit, clientNetwork) }
     },
   }),

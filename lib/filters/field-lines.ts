@@ -1,5 +1,6 @@
 /** Changes of field lines, latin1, `Name: value\r\n` each. HOT */
-import { joinFields } from '../http1/field-line.ts'
+import { isNamed, joinFields } from '../http1/field-line.ts'
+import { backOf, frontOf, mayHave, type NameTraces, traceLines } from '../http1/name-traces.ts'
 
 /** A character of the name of a field (RFC 9110 §5.6.2), for patterns. */
 export const TOKEN_CHARACTER: string = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
@@ -64,25 +65,6 @@ export function joinValues(lines: string, name: string): string | undefined {
   return joinFields(lines, name, ', ')
 }
 
-/** Makes what leaves out the fields of these names; with `underscores` those too that differ from them in underscores alone. */
-export function createRemover(names: Iterable<string>, underscores?: 'underscores'): (lines: string) => string {
-  const sought = new SoughtNames(names, underscores !== undefined)
-  if (sought.isEmpty) return (lines) => lines
-  return (lines) => {
-    let kept = ''
-    let start = 0
-    for (let at = 0; at < lines.length; ) {
-      const end = lines.indexOf('\n', at) + 1
-      if (sought.find(lines, at) >= 0) {
-        kept += lines.slice(start, at)
-        start = end
-      }
-      at = end
-    }
-    return start === 0 ? lines : kept + lines.slice(start)
-  }
-}
-
 /** The fields whose names, as they stand there, are to be kept. */
 export function keepFields(lines: string, isKept: (name: string) => boolean): string {
   let kept = ''
@@ -94,62 +76,134 @@ export function keepFields(lines: string, isKept: (name: string) => boolean): st
   return kept
 }
 
-/** Makes what says which of these names have a field: bit n for the nth of 31 at most. */
-export function createMarker(names: Iterable<string>): (lines: string) => number {
-  const sought = new SoughtNames(names, false)
-  return (lines) => {
-    let marks = 0
-    for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
-      const named = sought.find(lines, at)
-      if (named >= 0) marks |= 1 << named
-    }
-    return marks
-  }
+/** Makes what leaves out the fields of these names. */
+export function createRemover(names: Iterable<string>): (lines: string) => string {
+  const sought = new SoughtNames(names)
+  return (lines) => sought.remove(lines)
 }
 
-class SoughtNames {
-  readonly #names: readonly string[]
+/** Makes what says which of these names have a field, as `SoughtNames.mark` does. */
+export function createMarker(names: Iterable<string>): (lines: string) => number {
+  const sought = new SoughtNames(names)
+  return (lines) => sought.mark(lines)
+}
+
+/** Names that are looked for in field lines. */
+export class SoughtNames {
+  /** In lower case. */
+  readonly names: readonly string[]
   /** Underscores are taken for hyphens. */
   readonly #isFolded: boolean
   /** A bit for the low five bits of each character that a name begins with: most lines begin with another. */
   readonly #beginnings: number
+  /** By name, as NameTraces has them; all bits where an underscore may stand at an end. */
+  readonly #fronts: readonly number[]
+  readonly #backs: readonly number[]
 
-  constructor(names: Iterable<string>, isFolded: boolean) {
-    this.#names = Array.from(names, (name) => (isFolded ? hyphenate(name) : name.toLowerCase()))
+  /** With `underscores` names count that differ from them in underscores alone. */
+  constructor(names: Iterable<string>, underscores?: 'underscores') {
+    const isFolded = underscores !== undefined
+    this.names = Array.from(names, (name) => (isFolded ? hyphenate(name) : name.toLowerCase()))
     this.#isFolded = isFolded
     // An underscore in the place of a first hyphen.
-    const all = isFolded ? [...this.#names, '_'] : this.#names
+    const all = isFolded ? [...this.names, '_'] : this.names
     this.#beginnings = all.reduce((bits, name) => bits | (1 << (name.charCodeAt(0) & 31)), 0)
+    const isOpen = (name: string): boolean => isFolded && (name.startsWith('-') || name.endsWith('-'))
+    this.#fronts = this.names.map((name) => (isOpen(name) ? -1 : frontOf(name)))
+    this.#backs = this.names.map((name) => (isOpen(name) ? -1 : backOf(name)))
   }
 
-  get isEmpty(): boolean {
-    return this.#names.length === 0
+  /** False: none of the names is among those that left these traces. */
+  mayStand(fronts: number, backs: number): boolean {
+    for (let named = 0; named < this.names.length; named++) {
+      if ((this.#fronts[named]! & fronts) !== 0 && (this.#backs[named]! & backs) !== 0) return true
+    }
+    return false
+  }
+
+  /** The lines without the fields of these names. */
+  remove(lines: string): string {
+    let kept = ''
+    let start = 0
+    for (let at = 0; at < lines.length; ) {
+      const end = lines.indexOf('\n', at) + 1
+      if (this.#find(lines, at) >= 0) {
+        kept += lines.slice(start, at)
+        start = end
+      }
+      at = end
+    }
+    return start === 0 ? lines : kept + lines.slice(start)
+  }
+
+  /** Which of the names have a field: bit n for the nth of 31 at most. */
+  mark(lines: string): number {
+    let marks = 0
+    for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
+      const named = this.#find(lines, at)
+      if (named >= 0) marks |= 1 << named
+    }
+    return marks
   }
 
   /** Which of the names the field at `at` has; -1: none. */
-  find(lines: string, at: number): number {
+  #find(lines: string, at: number): number {
     if ((this.#beginnings & (1 << (lines.charCodeAt(at) & 31))) === 0) return -1
-    const names = this.#names
-    for (let named = 0; named < names.length; named++) {
-      const name = names[named]!
-      if (lines.charCodeAt(at + name.length) === 0x3a && spells(lines, at, name, this.#isFolded)) return named
+    for (let named = 0; named < this.names.length; named++) {
+      if (isNamed(lines, at, this.names[named]!, this.#isFolded)) return named
     }
     return -1
   }
 }
 
+/** Field lines that filters change in turn. Names that are not there are mostly told without a look at the lines. */
+export class FieldLines {
+  // Names with # would be dearer here: classes that extend this one define them anew for each object.
+  private text: string
+  private fronts: number
+  private backs: number
+
+  /** `traces` are those of the names, where they are known beforehand. */
+  constructor(lines: string, traces: NameTraces = traceLines(lines)) {
+    this.text = lines
+    this.fronts = traces.fronts
+    this.backs = traces.backs
+  }
+
+  get lines(): string {
+    return this.text
+  }
+
+  /** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */
+  find(name: string): string | undefined {
+    return mayHave(name, this.fronts, this.backs) ? joinValues(this.text, name) : undefined
+  }
+
+  /** Which of the names have a field, as `SoughtNames.mark` says. */
+  mark(names: SoughtNames): number {
+    return names.mayStand(this.fronts, this.backs) ? names.mark(this.text) : 0
+  }
+
+  /** Leaves out the fields of these names. */
+  remove(names: SoughtNames): void {
+    if (names.mayStand(this.fronts, this.backs)) this.text = names.remove(this.text)
+  }
+
+  /** Adds lines at the end; `traces` are those of their names, where these are known beforehand. */
+  add(lines: string, { fronts, backs }: NameTraces = traceLines(lines)): void {
+    this.text += lines
+    this.fronts |= fronts
+    this.backs |= backs
+  }
+
+  /** Puts other values into lines: all names stay. */
+  replace(pattern: RegExp, replacer: (...found: string[]) => string): void {
+    this.text = this.text.replace(pattern, replacer)
+  }
+}
+
 /** Leaves out of an answer of a server that was asked beside the request what the gateway writes itself. */
 export const removeOwnFields: (lines: string) => string = createRemover(['date', 'server'])
-
-function spells(lines: string, at: number, name: string, isFolded: boolean): boolean {
-  for (let index = 0; index < name.length; index++) {
-    let code = lines.charCodeAt(at + index)
-    if (code >= 0x41 && code <= 0x5a) code += 0x20
-    else if (isFolded && code === 0x5f) code = 0x2d
-    if (code !== name.charCodeAt(index)) return false
-  }
-  return true
-}
 
 export function printFields(fields: readonly Field[]): string {
   return fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')

@@ -8,13 +8,13 @@ import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
 import {
   createNames,
-  createRemover,
   type Field,
   findNameFault,
   hyphenate,
   isClientField,
   parseFields,
   removeOwnFields,
+  SoughtNames,
   splitNames,
   TOKEN_CHARACTER,
 } from './field-lines.ts'
@@ -246,7 +246,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const { url, sent, copied, signIn, alwaysSetsCookies, failsOpen } = options
     const server = new AuthServer({ ...options, sent: sent && createNames(sent) })
     const names = copied.length === 0 ? undefined : createNames(copied)
-    const remove = createRemover(copied, 'underscores')
+    const removed = new SoughtNames(copied, 'underscores')
     const caching = options.cache
     const cache =
       caching &&
@@ -298,12 +298,13 @@ export const FORWARD_AUTH = defineFilter<Options>({
       ...(names !== undefined && {
         requestNames: names,
         upstreamRequest: (draft, request) => {
-          draft.lines = remove(draft.lines) + (request.notes.get(granted)?.lines ?? '')
+          draft.remove(removed)
+          draft.add(request.notes.get(granted)?.lines ?? '')
         },
       }),
       response(head, request) {
         const cookies = request.notes.get(granted)?.cookies
-        if (cookies && (alwaysSetsCookies || COOKIE_STATUSES.has(head.status))) head.lines += cookies
+        if (cookies && (alwaysSetsCookies || COOKIE_STATUSES.has(head.status))) head.add(cookies)
       },
     }
   },

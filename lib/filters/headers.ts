@@ -1,6 +1,15 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
+import { traceNames } from '../http1/name-traces.ts'
 import { CONFIG_MAP_NAME, FIELD_NAMES, FIELDS } from './annotation-form.ts'
-import { createRemover, type Field, findNameFault, isClientField, parseFields, splitNames } from './field-lines.ts'
+import {
+  type Field,
+  type FieldLines,
+  findNameFault,
+  isClientField,
+  parseFields,
+  SoughtNames,
+  splitNames,
+} from './field-lines.ts'
 import { compileFields, findTemplateFault, readFieldsFrom, writeTemplate } from './field-template.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
 
@@ -58,20 +67,18 @@ export const HEADERS = defineFilter<Options>({
   create({ request, response }) {
     const changeRequest = request && createChange(request)
     const changeResponse = response && createChange(response)
-    const changesAdded = changeRequest?.names.some(isClientField)
+    const changesAdded = changeRequest?.removed.names.some(isClientField)
     return {
       ...(changeRequest && {
-        requestNames: new Set(changeRequest.names),
+        requestNames: new Set(changeRequest.removed.names),
         upstreamRequest: (draft, request) => {
-          draft.lines = changeRequest.apply(draft.lines, request)
-          if (changesAdded) draft.addedLines = changeRequest.strip(draft.addedLines)
+          changeRequest.apply(draft, request)
+          if (changesAdded) draft.addedLines = changeRequest.removed.remove(draft.addedLines)
         },
       }),
       ...(changeResponse && {
-        responseNames: new Set(changeResponse.names),
-        response: (head, request) => {
-          head.lines = changeResponse.apply(head.lines, request)
-        },
+        responseNames: new Set(changeResponse.removed.names),
+        response: changeResponse.apply,
       }),
     }
   },
@@ -115,22 +122,23 @@ function readNames(annotations: AnnotationReader, name: string): readonly string
 }
 
 type Change = Readonly<{
-  /** In lower case. */
-  names: readonly string[]
-  /** The lines without the fields that are set or removed. */
-  strip: (lines: string) => string
-  apply: (lines: string, request: FilterRequest) => string
+  /** The fields that are set or removed. */
+  removed: SoughtNames
+  apply: (fields: FieldLines, request: FilterRequest) => void
 }>
 
 /** What is added stays behind what a client or an endpoint has sent. */
 function createChange({ set, add, remove }: Changes): Change {
-  const names = [...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase())
-  const strip = createRemover(names)
-  const added = compileFields([...set, ...add])
+  const removed = new SoughtNames([...set.map(([name]) => name), ...remove])
+  const fields = [...set, ...add]
+  const added = compileFields(fields)
+  const traces = traceNames(fields.map(([name]) => name))
   return {
-    names,
-    strip,
-    apply: (lines, request) => strip(lines) + writeTemplate(added, request),
+    removed,
+    apply: (lines, request) => {
+      lines.remove(removed)
+      lines.add(writeTemplate(added, request), traces)
+    },
   }
 }
 

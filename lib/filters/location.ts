@@ -46,7 +46,7 @@ export const LOCATION = defineFilter<Options>({
     return {
       response(head, request) {
         if (head.isOwn || !REDIRECTS.test(head.lines)) return
-        head.lines = head.lines.replace(EACH_URL, (_, name: string, url: string) => name + move(url, request))
+        head.replace(EACH_URL, (_, name = '', url = '') => name + move(url, request))
       },
     }
   },

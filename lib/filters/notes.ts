@@ -8,17 +8,27 @@ export class NoteKey<T> {
 
 /** There are so few of them that they are gone through one by one, which costs less than a table of weak references. */
 export class Notes {
-  /** Keys and values in turn. */
-  readonly #entries: unknown[] = []
+  /** The first note needs no list, and mostly there is no other. */
+  #key: NoteKey<unknown> | undefined = undefined
+  #value: unknown = undefined
+  /** Keys and values of the others in turn. */
+  #others: unknown[] | undefined = undefined
 
   get<T>(key: NoteKey<T>): T | undefined {
-    const at = this.#entries.indexOf(key)
-    return at < 0 ? undefined : (this.#entries[at + 1] as T)
+    if (this.#key === key) return this.#value as T
+    const at = this.#others?.indexOf(key) ?? -1
+    return at < 0 ? undefined : (this.#others![at + 1] as T)
   }
 
   set<T>(key: NoteKey<T>, value: T): void {
-    const at = this.#entries.indexOf(key)
-    if (at < 0) this.#entries.push(key, value)
-    else this.#entries[at + 1] = value
+    this.#key ??= key
+    if (this.#key === key) {
+      this.#value = value
+      return
+    }
+    this.#others ??= []
+    const at = this.#others.indexOf(key)
+    if (at < 0) this.#others.push(key, value)
+    else this.#others[at + 1] = value
   }
 }

@@ -7,7 +7,14 @@ import type { FilterConfig } from '../model/filter.ts'
 import { FilterChain } from './chain.ts'
 import { Notes } from './notes.ts'
 import { findFilter } from './registry.ts'
-import { type Filter, type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
+import {
+  type Filter,
+  type FilterDraft,
+  type FilterEnvironment,
+  FilterHead,
+  type FilterRequest,
+  PendingOutcome,
+} from './spec.ts'
 
 /** A request that is not sent. `target` is path and query as sent; a method, fields and a client have usual values where they are left out. */
 export type PlayedRequest = Readonly<{
@@ -114,7 +121,7 @@ export function playFilters(
       return { answer: { status, code, reason: `the filter ${own.join(' or ')} refuses it: ${detail}` }, notPlayed }
     } else if (outcome !== undefined) {
       const { status, lines } = outcome
-      const head = { status, isOwn: true, lines }
+      const head = new FilterHead(status, true, lines)
       chain.changeResponse(head, request)
       const location = isPortMissing ? undefined : findField(head.lines, 'location')
       const reason = `the filter ${own.join(' or ')} answers`

@@ -141,7 +141,7 @@ export const RATE_LIMIT = defineFilter<Options>({
           : head.status === refusal && request.notes.get(refused) === true
         if (!isTold) return
         const now = clock.monotonic()
-        head.lines += `${policies}RateLimit: ${limits.map((limit) => limit.describe(request, now)).join(', ')}\r\n`
+        head.add(`${policies}RateLimit: ${limits.map((limit) => limit.describe(request, now)).join(', ')}\r\n`)
       },
     }
   },

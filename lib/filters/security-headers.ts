@@ -1,7 +1,8 @@
 /** Has browsers be careful with answers: a set of security fields, and HSTS (RFC 6797). HOT */
+import { traceNames } from '../http1/name-traces.ts'
 import { matching, oneOf } from './annotation-form.ts'
-import { createMarker, createRemover, type Field, printFields } from './field-lines.ts'
-import { type AnnotationReader, defineFilter } from './spec.ts'
+import { type Field, printFields, SoughtNames } from './field-lines.ts'
+import { type AnnotationReader, defineFilter, type FilterHead } from './spec.ts'
 
 type Options = Readonly<{
   preset: 'true' | 'strict' | undefined
@@ -28,7 +29,7 @@ const PRESETS: Readonly<Record<'true' | 'strict', readonly Field[]>> = {
     ['X-Permitted-Cross-Domain-Policies', 'none'],
   ],
 }
-const HSTS = 'strict-transport-security'
+const HSTS = new SoughtNames(['strict-transport-security'])
 /** Seconds; the list of browsers (hstspreload.org) takes no host with less. */
 const LEAST_PRELOADED = 31_536_000
 
@@ -82,32 +83,36 @@ export const SECURITY_HEADERS = defineFilter<Options>({
     const secure: readonly Field[] = hsts === undefined ? plain : [...plain, ['Strict-Transport-Security', hsts]]
     const addPlain = createAddition(plain, overrides)
     const addSecure = createAddition(secure, overrides)
-    const removeHsts = createRemover([HSTS])
     return {
       response(head, { scheme }) {
-        if (scheme === 'https') head.lines = addSecure(head.lines)
+        if (scheme === 'https') addSecure(head)
         // A browser must not be told over plain HTTP, where anybody may be heard (RFC 6797 §7.2).
-        else head.lines = addPlain(hsts === undefined ? head.lines : removeHsts(head.lines))
+        else {
+          if (hsts !== undefined) head.remove(HSTS)
+          addPlain(head)
+        }
       },
     }
   },
 })
 
 /** Adds the fields, in place of those that are there, or only where there are none. */
-function createAddition(fields: readonly Field[], overrides: boolean): (lines: string) => string {
-  const names = fields.map(([name]) => name.toLowerCase())
+function createAddition(fields: readonly Field[], overrides: boolean): (head: FilterHead) => void {
+  const names = new SoughtNames(fields.map(([name]) => name))
+  const traces = traceNames(names.names)
   if (overrides) {
     const added = printFields(fields)
-    const remove = createRemover(names)
-    return (lines) => remove(lines) + added
+    return (head) => {
+      head.remove(names)
+      head.add(added, traces)
+    }
   }
-  const mark = createMarker(names)
   /** By the fields that are present: an endpoint mostly sends the same. */
   const missing: string[] = []
-  return (lines) => {
-    const present = mark(lines)
+  return (head) => {
+    const present = head.mark(names)
     missing[present] ??= printFields(fields.filter((_, at) => (present & (1 << at)) === 0))
-    return lines + missing[present]
+    head.add(missing[present], traces)
   }
 }
 

@@ -2,12 +2,13 @@
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
+import type { NameTraces } from '../http1/name-traces.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
-import type { Field, FieldNames } from './field-lines.ts'
+import { type Field, FieldLines, type FieldNames } from './field-lines.ts'
 import type { Notes } from './notes.ts'
 
 /** What a connection over TLS came to. */
@@ -105,25 +106,43 @@ export class QuestionFailure extends Error {
 /** Something that a request holds while it is under way. */
 export type Lease = { release(): void }
 
-/** The request as it is to reach an endpoint. Filters may change all of it. */
-export type FilterDraft = {
+/**
+ * The request as it is to reach an endpoint. Filters may change all of it. The field lines are those of the client, and what a trusted
+ * proxy says of it, latin1, `Name: value\r\n` each.
+ */
+export class FilterDraft extends FieldLines {
   /** Path and query, as they stand in the request line. */
   target: string
   /** The authority that the endpoint is asked for, unless its Service has a host of its own. */
   authority: string
-  /** Field lines of the client, and what a trusted proxy says of it, latin1, `Name: value\r\n` each; see filters/field-lines. */
-  lines: string
   /** Field lines in which the gateway says who the client is: X-Request-Id, and those that `isClientField` names. */
   addedLines: string
+
+  constructor(target: string, authority: string, lines: string, addedLines: string = '', traces?: NameTraces) {
+    super(lines, traces)
+    this.target = target
+    this.authority = authority
+    this.addedLines = addedLines
+  }
 }
 
-/** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
-export type FilterHead = {
+/**
+ * The head of an answer, an endpoint's or the gateway's own. Filters may change its field lines, latin1; none of them is of the framing
+ * or the hop.
+ */
+export class FilterHead extends FieldLines {
   readonly status: number
   /** The gateway or a filter made the answer, and no endpoint. */
   readonly isOwn: boolean
-  /** Field lines, latin1; none of the framing, none of the hop. */
-  lines: string
+  /** Bytes of the body as it comes; undefined: not known. */
+  readonly contentLength: number | undefined
+
+  constructor(status: number, isOwn: boolean, lines: string, contentLength?: number, traces?: NameTraces) {
+    super(lines, traces)
+    this.status = status
+    this.isOwn = isOwn
+    this.contentLength = contentLength
+  }
 }
 
 /** Takes the place of the body of an answer that is an error. */
@@ -174,12 +193,6 @@ export type BodyCoder = {
   end(chunk: Buffer | undefined, give: (lent: Buffer) => void): void
   /** Called once, when the body is through or the request ends. */
   close(): void
-}
-
-/** The head of an answer that has a body, after all `response` functions. */
-export type FilterBodyHead = FilterHead & {
-  /** Bytes of the body as it comes; undefined: not known. */
-  readonly contentLength: number | undefined
 }
 
 /** Answers the request in an endpoint's place. */
@@ -240,7 +253,7 @@ export type Filter = {
    * The same of an answer, after `response`. It is asked for HEAD too, so that the fields are those of GET, and no stream is made
    * then; it is not asked where there is no body: 204, 304, or a length of 0.
    */
-  responseBody?(head: FilterBodyHead, request: FilterRequest): BodyChange | undefined
+  responseBody?(head: FilterHead, request: FilterRequest): BodyChange | undefined
 }
 
 /** What a filter is made in. */

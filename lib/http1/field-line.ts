@@ -6,7 +6,7 @@ export function splitLines(lines: string): string[] {
   for (let at = 0; at < lines.length; ) {
     const colon = lines.indexOf(':', at)
     const end = lines.indexOf('\r\n', colon)
-    pairs.push(lines.slice(at, colon), trimSpace(lines.slice(colon + 1, end)))
+    pairs.push(lines.slice(at, colon), trimSpace(lines, colon + 1, end))
     at = end + 2
   }
   return pairs
@@ -22,27 +22,35 @@ export function joinLines(pairs: readonly string[]): string {
 /** The value of the first line with this lower-case name. */
 export function findField(lines: string, name: string): string | undefined {
   for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf('\r\n', at)
-    const colon = at + name.length
-    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
-      return trimSpace(lines.slice(colon + 1, end))
-    }
-    at = end + 2
+    const end = lines.indexOf('\n', at)
+    if (isNamed(lines, at, name)) return trimSpace(lines, at + name.length + 1, end - 1)
+    at = end + 1
   }
   return undefined
+}
+
+/** True if the line at `at` has this lower-case name; `isFolded`: also where it has underscores in the place of hyphens. */
+export function isNamed(lines: string, at: number, name: string, isFolded: boolean = false): boolean {
+  if (lines.charCodeAt(at + name.length) !== 0x3a) return false
+  for (let index = 0; index < name.length; index++) {
+    let code = lines.charCodeAt(at + index)
+    if (code >= 0x41 && code <= 0x5a) code += 0x20
+    else if (isFolded && code === 0x5f) code = 0x2d
+    if (code !== name.charCodeAt(index)) return false
+  }
+  return true
 }
 
 /** The values of all fields of this lower-case name, with `separator` between them; undefined: there is none. */
 export function joinFields(lines: string, name: string, separator: string): string | undefined {
   let joined: string | undefined
   for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf('\r\n', at)
-    const colon = at + name.length
-    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
-      const value = trimSpace(lines.slice(colon + 1, end))
+    const end = lines.indexOf('\n', at)
+    if (isNamed(lines, at, name)) {
+      const value = trimSpace(lines, at + name.length + 1, end - 1)
       joined = joined === undefined ? value : joined + separator + value
     }
-    at = end + 2
+    at = end + 1
   }
   return joined
 }
@@ -52,13 +60,13 @@ export function findRequestField(lines: string, name: string): string | undefine
   return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
 }
 
-/** Cuts the spaces and tabs around a value (RFC 9110 §5.5); other white space belongs to the value. */
-export function trimSpace(value: string): string {
-  let start = 0
-  let end = value.length
-  while (start < end && isSpace(value.charCodeAt(start))) start++
-  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
-  return value.slice(start, end)
+/** The part of a text without the spaces and tabs around it (RFC 9110 §5.5); other white space belongs to a value. */
+export function trimSpace(text: string, from: number = 0, to: number = text.length): string {
+  let start = from
+  let end = to
+  while (start < end && isSpace(text.charCodeAt(start))) start++
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
 }
 
 function isSpace(code: number): boolean {

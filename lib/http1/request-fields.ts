@@ -6,6 +6,9 @@ export type RequestFields = {
    * the hop (RFC 9110 §7.6.1) and those that `Connection` lists, Content-Length, Expect, X-Request-Id, and the claims below.
    */
   lines: string
+  /** Of the names in `lines`; see NameTraces. */
+  fronts: number
+  backs: number
   host: string | undefined
   /** Undefined: no Content-Length was sent. */
   contentLength: number | undefined
@@ -16,6 +19,9 @@ export type RequestFields = {
   authenticatesConnection: boolean
   accept: string | undefined
   userAgent: string | undefined
+  /** Of the lines that travel on, so that filters need not look for them. */
+  origin: string | undefined
+  authorization: string | undefined
   requestId: string | undefined
   /** Undefined if none was sent. */
   claims: ForwardingClaims | undefined
@@ -38,6 +44,8 @@ export type ForwardingClaims = {
 export function createFields(): RequestFields {
   return {
     lines: '',
+    fronts: 0,
+    backs: 0,
     host: undefined,
     contentLength: undefined,
     chunked: false,
@@ -46,6 +54,8 @@ export function createFields(): RequestFields {
     authenticatesConnection: false,
     accept: undefined,
     userAgent: undefined,
+    origin: undefined,
+    authorization: undefined,
     requestId: undefined,
     claims: undefined,
   }

@@ -5,6 +5,7 @@
 import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readLength, SPACE, spells, TAB } from './bytes.ts'
 import { authenticatesConnection } from './connection-auth.ts'
 import { CLAIMS, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from './field-names.ts'
+import { traceBack, traceFront } from './name-traces.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from './request-fields.ts'
 
 export type ScanLimits = Readonly<{
@@ -50,6 +51,7 @@ type Role =
   | 'accept'
   | 'userAgent'
   | 'requestId'
+  | 'origin'
   | 'authorization'
   | 'claim'
 type KnownField = {
@@ -67,6 +69,7 @@ const ROLES: Readonly<Record<string, Role>> = {
   accept: 'accept',
   'user-agent': 'userAgent',
   'x-request-id': 'requestId',
+  origin: 'origin',
   authorization: 'authorization',
   expect: 'decline',
   // In `Connection` these two are options, not names of fields. Fields of these names are declined, so that nobody can mix them up.
@@ -146,6 +149,8 @@ export function scanRequest(
   let claimedLength = 0
   let count = 0
   let seen = 0
+  let fronts = 0
+  let backs = 0
   let keepAlive = true
   let chunked = false
   let contentLength: number | undefined
@@ -157,6 +162,10 @@ export function scanRequest(
   let userAgentEnd = 0
   let requestIdStart = 0
   let requestIdEnd = 0
+  let originStart = 0
+  let originEnd = 0
+  let authorizationStart = 0
+  let authorizationEnd = 0
   let isConnectionAuth = false
   for (;;) {
     const lineStart = at
@@ -228,7 +237,13 @@ export function scanRequest(
           requestIdEnd = valueEnd
           travels = false
           break
+        case 'origin':
+          originStart = valueStart
+          originEnd = valueEnd
+          break
         case 'authorization':
+          authorizationStart = valueStart
+          authorizationEnd = valueEnd
           isConnectionAuth =
             (bytes[valueStart]! | 0x20) === LETTER_N &&
             authenticatesConnection(bytes.toString('latin1', valueStart, valueEnd))
@@ -253,6 +268,8 @@ export function scanRequest(
         continue
       }
     }
+    fronts |= traceFront(bytes[lineStart]!, nameEnd - lineStart)
+    backs |= traceBack(bytes[nameEnd - 1]!, nameEnd - lineStart)
     if (!isPlain) {
       if (lineStart > runStart) {
         kept[keptLength++] = runStart - start
@@ -288,12 +305,16 @@ export function scanRequest(
   }
   const fields = createFields()
   fields.lines = lines
+  fields.fronts = fronts
+  fields.backs = backs
   fields.host = host
   fields.contentLength = contentLength
   fields.chunked = chunked
   fields.authenticatesConnection = isConnectionAuth
   if (acceptStart > 0) fields.accept = text.slice(acceptStart - start, acceptEnd - start)
   if (userAgentStart > 0) fields.userAgent = text.slice(userAgentStart - start, userAgentEnd - start)
+  if (originStart > 0) fields.origin = text.slice(originStart - start, originEnd - start)
+  if (authorizationStart > 0) fields.authorization = text.slice(authorizationStart - start, authorizationEnd - start)
   if (requestIdStart > 0) fields.requestId = text.slice(requestIdStart - start, requestIdEnd - start)
   if (claimedLength > 0) fields.claims = readClaims(text, claimedLength)
   return new RequestHead(method, text.slice(targetStart - start, targetEnd - start), fields, keepAlive, end)

@@ -9,6 +9,9 @@ export type ResponseHead = {
    * the hop (RFC 9110 §7.6.1) and those that `Connection` lists, Content-Length and X-Request-Id.
    */
   lines: string
+  /** Of the names in `lines`; see NameTraces. */
+  fronts: number
+  backs: number
   /** The declared length; after HEAD and in a 304 no such body comes. Never together with `chunked`, 1xx or 204. */
   contentLength: number | undefined
   /** True for a chunked body; only such a body can have trailers. */

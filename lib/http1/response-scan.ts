@@ -6,6 +6,7 @@ import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readDigits, readLength, SPACE, spell
 import { mayChallengeConnection } from './connection-auth.ts'
 import { joinLines, splitLines, trimSpace } from './field-line.ts'
 import { END_TO_END } from './field-names.ts'
+import { traceBack, traceFront } from './name-traces.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /** Most fields; no honest answer has more. */
@@ -16,6 +17,8 @@ export class ScannedResponse implements ResponseHead {
   status: number
   reason: string
   lines: string
+  fronts: number
+  backs: number
   contentLength: number | undefined
   chunked: boolean
   hasDate: boolean
@@ -33,6 +36,8 @@ export class ScannedResponse implements ResponseHead {
     this.status = status
     this.reason = reason
     this.lines = lines
+    this.fronts = found.fronts
+    this.backs = found.backs
     this.contentLength = found.contentLength === -1 ? undefined : found.contentLength
     this.chunked = found.chunked
     this.hasDate = found.hasDate
@@ -47,6 +52,8 @@ export class ScannedResponse implements ResponseHead {
 
 /** The findings about the fields read so far. */
 class Found {
+  fronts: number = 0
+  backs: number = 0
   contentLength: number = -1
   chunked: boolean = false
   hasDate: boolean = false
@@ -63,6 +70,8 @@ class Found {
   listed: string[] | undefined = undefined
 
   reset(): void {
+    this.fronts = 0
+    this.backs = 0
     this.contentLength = -1
     this.chunked = false
     this.hasDate = false
@@ -136,6 +145,8 @@ export function scanResponse(bytes: Buffer, start: number, maxBytes: number): Sc
     const verdict = readField(bytes, nameStart, nameEnd - nameStart, valueStart, at)
     at += 2
     if (verdict === KEEP) {
+      found.fronts |= traceFront(bytes[nameStart]!, nameEnd - nameStart)
+      found.backs |= traceBack(bytes[nameEnd - 1]!, nameEnd - nameStart)
       if (valueStart !== nameEnd + 2 || bytes[valueStart - 1] !== SPACE || isSpace(bytes[at - 3]!)) found.untidy = true
       continue
     }

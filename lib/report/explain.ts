@@ -10,7 +10,7 @@ import { compileBeginning } from '../base/pattern.ts'
 import { printName } from '../base/resource-name.ts'
 import { describeRequest, type Play, type PlayedAnswer, playFilters } from '../filters/play.ts'
 import { describeFilters } from '../filters/registry.ts'
-import type { FilterDraft, FilterRequest } from '../filters/spec.ts'
+import { FilterDraft, type FilterRequest } from '../filters/spec.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import { isGatewayListener, isServiceListener, type Listener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
@@ -171,7 +171,8 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const isSplit = winner?.action.type === 'split'
   const cookie = winner?.action.type === 'split' ? winner.action.cookie : undefined
   const kept = cookie === undefined ? undefined : describeKept(cookie, shares, request, options.markService)
-  const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
+  const sent = describeSent(url, normal, query)
+  const draft = new FilterDraft(sent.target, sent.authority, request.lines)
   const asking = kept?.share ? [kept.share] : shares.filter(({ weight }) => weight > 0)
   const upstreams = asking.map(({ upstream }) => upstream)
   const tooLarge = winner && judgeBody(url, upstreams, winner, options)
@@ -184,7 +185,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     winner,
     filters: describeFilters(virtualHost, winner, (key) => findShortage(model.upstreams.get(key))?.reason),
     notPlayed,
-    sent: draft,
+    sent: { target: draft.target, authority: draft.authority },
     upstream: isSplit ? undefined : shares[0]?.upstream,
     shares: isSplit ? shares : [],
     kept,

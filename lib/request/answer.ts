@@ -1,10 +1,12 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, BodyChange, ErrorPage, FilterHead } from '../filters/spec.ts'
+import { type AskedPage, type BodyChange, type ErrorPage, FilterHead } from '../filters/spec.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
+import { traceAnswer } from './headers.ts'
 import { TransformedAnswer } from './transformed-answer.ts'
 
 /** What becomes of the body of an answer. */
@@ -43,23 +45,33 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, isOwn: false, lines }
+  const head = new FilterHead(101, false, lines)
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
 
-/** Has the filters of the route change the head, and says what they make of the body; undefined: it passes as it is. */
-export function filterHead(context: RequestContext, head: DraftHead): BodyPlan | undefined {
+/**
+ * Has the filters of the route change the head, and says what they make of the body; undefined: it passes as it is. `answer` is the
+ * endpoint's answer; undefined: the gateway has kept it, or made it.
+ */
+export function filterHead(
+  context: RequestContext,
+  head: DraftHead,
+  answer: ResponseHead | undefined,
+): BodyPlan | undefined {
   const filters = context.served?.filters
   if (filters === undefined) return undefined
   const found = head.status < 400 ? undefined : findPage(filters, head.status, context)
   // One that is asked for stands in the answer already, or could not be had.
   const page = found !== undefined && 'body' in found ? found : undefined
   if (page !== undefined) putPage(head, page)
-  filters.changeResponse(head, context)
-  const { status, contentLength: length } = head
+  const { status, isOwn, lines, contentLength: length } = head
+  const traces = answer === undefined || page !== undefined ? undefined : traceAnswer(answer)
+  const changed = new FilterHead(status, isOwn, lines, length, traces)
+  filters.changeResponse(changed, context)
   const isBodiless = length === 0 || status === 204 || status === 304
-  const changes = isBodiless ? undefined : filters.transformResponse(head, context)
+  const changes = isBodiless ? undefined : filters.transformResponse(changed, context)
+  head.lines = changed.lines
   // An answer to HEAD must not declare another length than GET would (RFC 9110 §8.6).
   if (changes?.every(({ keepsLength }) => keepsLength) === false) head.contentLength = undefined
   return page === undefined && changes === undefined ? undefined : { page, changes, length }

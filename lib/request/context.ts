@@ -17,6 +17,7 @@ import {
   type TlsFacts,
 } from '../filters/spec.ts'
 import { findRequestField } from '../http1/field-line.ts'
+import { mayHave } from '../http1/name-traces.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
@@ -174,7 +175,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   header(name: string): string | undefined {
-    return findRequestField(this.fields!.lines, name)
+    const { lines, fronts, backs, origin, authorization } = this.fields!
+    if (name === 'origin') return origin
+    if (name === 'authorization') return authorization
+    return mayHave(name, fronts, backs) ? findRequestField(lines, name) : undefined
   }
 
   parameter(name: string): string | undefined {

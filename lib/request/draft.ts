@@ -1,23 +1,25 @@
 /** A request as it is to reach the upstream: composed once, and sent with each attempt. HOT */
 import { findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
-import type { FilterDraft } from '../filters/spec.ts'
+import type { FilterChain } from '../filters/chain.ts'
+import { FilterDraft, type StreamMaker } from '../filters/spec.ts'
+import type { NameTraces } from '../http1/name-traces.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { ClientSide, UpstreamRequest } from '../upstream/transport/call.ts'
 import { findConnectTimeout } from './connect-timeout.ts'
 import type { RequestContext } from './context.ts'
 import { composeForwarded } from './forwarded-lines.ts'
 
-export class Draft implements UpstreamRequest, FilterDraft {
+export class Draft implements UpstreamRequest {
   readonly client: ClientSide
   readonly proxyVersion: ProxyVersion | undefined
   readonly connectTimeout: number
   readonly method: string
   target: string
   authority: string
-  readonly hostSetting: string
-  readonly host: string | undefined
   lines: string
   addedLines: string
+  readonly hostSetting: string
+  readonly host: string | undefined
   contentLength: number | undefined
   readonly hasBody: boolean
   readonly acceptsTrailers: boolean
@@ -30,24 +32,50 @@ export class Draft implements UpstreamRequest, FilterDraft {
   /** `policy` is the route's policy. */
   constructor(context: RequestContext, policy: UpstreamPolicy) {
     const { exchange, settings, query } = context
-    const { lines, claims, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!
+    const fields = context.fields!
+    const { claims, host, contentLength, acceptsTrailers, authenticatesConnection } = fields
     this.client = exchange.connection
     this.proxyVersion = findProxyVersion(policy.proxyProtocol)
     this.connectTimeout = findConnectTimeout(policy, settings.timeouts.connect)
     this.method = exchange.method
     this.target = context.path!.path + query
     this.authority = context.authority
+    // What a trusted proxy says besides is as much as what the client says.
+    this.lines = context.told === undefined ? fields.lines : fields.lines + claims!.lines
+    this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`
     this.hostSetting = policy.host
     this.host = host
-    // What a trusted proxy says besides is as much as what the client says.
-    this.lines = context.told === undefined ? lines : lines + claims!.lines
-    this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`
     this.contentLength = contentLength
     this.hasBody = exchange.hasBody
     this.acceptsTrailers = acceptsTrailers
     this.upgrade = exchange.offer?.protocol
     this.authenticatesConnection = authenticatesConnection
     this.maxHeaderBytes = policy.headerBytes
-    context.served!.filters?.changeRequest(this, context)
+    const { filters } = context.served!
+    if (filters === undefined) return
+    // The traces are those of the client's lines alone.
+    const changed = this.#open(this.lines === fields.lines ? fields : undefined)
+    filters.changeRequest(changed, context)
+    this.#take(changed)
+  }
+
+  /** Has the filters say what the body passes; undefined: nothing. */
+  transformBody(filters: FilterChain, context: RequestContext): readonly StreamMaker[] | undefined {
+    const changed = this.#open(undefined)
+    const makers = filters.transformRequest(changed, context)
+    this.#take(changed)
+    return makers
+  }
+
+  /** The request as filters change it: one that no filter changes is spared it. */
+  #open(traces: NameTraces | undefined): FilterDraft {
+    return new FilterDraft(this.target, this.authority, this.lines, this.addedLines, traces)
+  }
+
+  #take({ target, authority, lines, addedLines }: FilterDraft): void {
+    this.target = target
+    this.authority = authority
+    this.lines = lines
+    this.addedLines = addedLines
   }
 }

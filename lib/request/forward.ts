@@ -342,7 +342,7 @@ export class Forward
       close: this.#owner.isDraining || exchange.offer !== undefined,
       trailers: head.chunked && !bodiless,
     }
-    const plan = filterHead(context, answerHead)
+    const plan = filterHead(context, answerHead, head)
     try {
       exchange.sendHead(answerHead)
     } catch (error) {
@@ -513,7 +513,7 @@ export class Forward
     const { context } = this
     const draft = new Draft(context, this.#policy)
     this.#draft = draft
-    const makers = filters.transformRequest(draft, context)
+    const makers = draft.transformBody(filters, context)
     if (makers === undefined) return
     draft.contentLength = undefined
     this.#transformed = new TransformedBody(makers, context.exchange, this)

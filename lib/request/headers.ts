@@ -1,4 +1,5 @@
 /** The field lines of answers: those of endpoints, and of the gateway itself. HOT */
+import { type NameTraces, traceNames } from '../http1/name-traces.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { printDate } from './date.ts'
 
@@ -7,6 +8,14 @@ export function composeAnswerLines(head: ResponseHead, id: string, now: number):
   const server = head.hasServer ? '' : 'Server: portico\r\n'
   const date = head.hasDate ? '' : `Date: ${printDate(now)}\r\n`
   return `${head.lines}${server}${date}X-Request-Id: ${id}\r\n`
+}
+
+/** Names of lines that the gateway adds to an answer of an endpoint, those of cookies among them that keep a client where it is. */
+const ADDED = traceNames(['date', 'server', 'set-cookie', 'x-request-id'])
+
+/** The traces of all names that an upstream's answer may have as the client gets it. */
+export function traceAnswer({ fronts, backs }: ResponseHead): NameTraces {
+  return { fronts: fronts | ADDED.fronts, backs: backs | ADDED.backs }
 }
 
 /** The field lines that every answer of the gateway itself has. */

@@ -50,7 +50,7 @@ export class OwnAnswer implements ExchangeEvents, Timed {
   #begin(head: DraftHead, body: Buffer | undefined): void {
     const context = this.#context
     const { exchange } = context
-    const plan = filterHead(context, head)
+    const plan = filterHead(context, head, undefined)
     exchange.sendHead(head)
     const answer = openAnswerBody(context, plan)
     if (body && exchange.method !== 'HEAD') {

@@ -11,6 +11,8 @@ import type { FilterChain } from '../filters/chain.ts'
 import { Notes } from '../filters/notes.ts'
 import {
   type FilterAnswer,
+  FilterDraft,
+  FilterHead,
   type FilterRequest,
   type Lease,
   type PendingAnswer,
@@ -145,7 +147,7 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
     const own = await this.#pass(filters)
     const answer = own ?? (await this.#forward(served.upstream))
     if (filters === undefined) return answer
-    const head = { status: answer.status, isOwn: own !== undefined, lines: answer.lines }
+    const head = new FilterHead(answer.status, own !== undefined, answer.lines)
     filters.changeResponse(head, this)
     return { ...answer, lines: head.lines }
   }
@@ -167,7 +169,7 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
 
   #forward(pool: NonNullable<ServedRoute['upstream']>): Promise<FilterAnswer> {
     const { pathname, query, clientAuthority, lines } = this
-    const draft = { target: pathname + query, authority: clientAuthority, lines, addedLines: '' }
+    const draft = new FilterDraft(pathname + query, clientAuthority, lines)
     this.#served!.filters?.changeRequest(draft, this)
     const { target, authority } = draft
     const question = { ...this.#question, target, authority, lines: draft.addedLines + draft.lines }

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { describeRequest, playFilters } from '../../lib/filters/play.ts'
 import { printFilters } from '../../lib/filters/registry.ts'
+import { FilterDraft } from '../../lib/filters/spec.ts'
 import { translateText } from '../translate/manifests.ts'
 import { startAuth } from './auth-server.ts'
 import { ask, HOST, printOfHost, startFiltered, translateFiltered } from './filtered.ts'
@@ -244,6 +245,6 @@ t.test('what is asked is printed without what may be secret', async (t) => {
   ])
   const path = { path: '/', matchPath: '/' }
   const request = describeRequest({ scheme: 'http', authority: 'a', hostname: 'a', path, query: '', target: '/' })
-  const draft = { target: '/', authority: 'a', lines: '', addedLines: '' }
+  const draft = new FilterDraft('/', 'a', '')
   t.match(playFilters(route!.filters!, request, draft, 443), { answer: undefined, notPlayed: ['forward-auth'] })
 })

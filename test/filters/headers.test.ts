@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { findFilter } from '../../lib/filters/registry.ts'
-import type { FilterRequest } from '../../lib/filters/spec.ts'
+import { FilterDraft, type FilterRequest } from '../../lib/filters/spec.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
@@ -149,7 +149,7 @@ t.test('whatever a variable stands for, its field stays in one line', async () =
   )
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (serverName) => {
-      const draft = { target: '/', authority: 'a', lines: '', addedLines: '' }
+      const draft = new FilterDraft('/', 'a', '')
       filter.upstreamRequest!(draft, { tls: { version: '', cipher: '', serverName } } as FilterRequest)
       return /^X-A: <[\x21-\x7e]*>\r\n$/.test(draft.lines)
     }),

@@ -2,7 +2,7 @@ import t from 'tap'
 import { parseAuthority } from '../../lib/base/hostname.ts'
 import { describeRequest, playFilters } from '../../lib/filters/play.ts'
 import { findFilter, printFilters } from '../../lib/filters/registry.ts'
-import { readFilter } from '../../lib/filters/spec.ts'
+import { FilterDraft, readFilter } from '../../lib/filters/spec.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
 
@@ -209,7 +209,7 @@ t.test('the port is the one that the client asked for, or that of the scheme', a
     const path = { path: '/', matchPath: '/' }
     const { hostname } = parseAuthority(authority)!
     const request = describeRequest({ scheme: scheme as 'http', authority, hostname, path, query: '', target: '/' })
-    const draft = { target: '/', authority, lines: '', addedLines: '' }
+    const draft = new FilterDraft('/', authority, '')
     const { answer } = playFilters([{ name: 'redirect', options }], request, draft, HTTPS_PORT)
     t.equal(answer?.location, location, `${JSON.stringify(annotations)} ${asked}`)
   }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { describeRequest, playFilters } from '../../lib/filters/play.ts'
+import { FilterDraft } from '../../lib/filters/spec.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, printOfHost, startFiltered, translateFiltered } from './filtered.ts'
 
@@ -115,7 +116,7 @@ t.test('explain plays the groups of the path', (t) => {
   const asked = { scheme: 'http', authority: 'a', hostname: 'a', path, query: '?b', target: '/api/a?b' } as const
   const request = { ...describeRequest(asked), match }
   const { route } = translateFiltered({ 'rewrite-target': '/$2' })
-  const draft = { target: '/api/a?b', authority: 'a', lines: '', addedLines: '' }
+  const draft = new FilterDraft('/api/a?b', 'a', '')
   t.same(playFilters(route!.filters!, request, draft, 443), { answer: undefined, notPlayed: [] })
   t.equal(draft.target, '/a?b')
   t.end()

@@ -3,6 +3,7 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { type NormalPath, normalizePath, type PathPolicy, USUAL_PATHS } from '../../base/path.ts'
 import { describeRequest, type PlayedRequest, playFilters } from '../../filters/play.ts'
 import { findRedirect } from '../../filters/registry.ts'
+import { FilterDraft } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { GatewayListener } from '../../model/listener.ts'
@@ -78,7 +79,7 @@ function describeUrl(authority: string, path: NormalPath, query: string) {
 /** The request that a client would send next; undefined: it is not redirected, or to another host. */
 function follow(routes: Routes, policies: Policies, asked: PlayedRequest): PlayedRequest | undefined {
   const request = describeRequest(asked)
-  const draft = { target: asked.target, authority: asked.authority, lines: '', addedLines: '' }
+  const draft = new FilterDraft(asked.target, asked.authority, '')
   // Which port HTTPS has makes no difference.
   const play = (filters: readonly FilterConfig[] = [], of = request) => playFilters(filters, of, draft, 443).answer
   const route = routes.find(asked.path.matchPath, request)
