@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { canonicalAddress } from '../base/address-range.ts'
 import { type Clock, printTime, systemClock } from '../base/clock.ts'
-import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { printPosition } from '../base/position.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import { type ResourceSet, ResourceStore } from '../kubernetes/store.ts'
@@ -148,7 +148,7 @@ export class ConfigurationLoader {
       controllerObjects,
       annotations,
       kept: keptSettings,
-    } = this.#resolve(document, manifests.resources, diagnostics)
+    } = this.#resolve(document, manifests, diagnostics)
     const written = keepSettings(last?.written, resolved)
     const settings = start ? keepSettings(last?.settings, keepRestartSettings(start, written)) : written
     const [given, refused] = [manifests.resources, manifests.refused].map((some) =>
@@ -214,17 +214,17 @@ export class ConfigurationLoader {
   /** Settings with an error are not mixed with defaults while there are good ones from before. */
   #resolve(
     document: SourceDocument | undefined,
-    resources: readonly Resource[],
+    { resources, refused }: Manifests,
     diagnostics: DiagnosticList,
   ): ResolvedSettings & { readonly kept: readonly Kept[] } {
     const { environment, flags } = this.#input
     const problems = new DiagnosticList()
-    const controller = new NginxController(resources)
+    const controller = new NginxController(resources, refused)
     const resolved = resolveSettings({ document, environment, flags, controller }, problems)
     const isInFile = resolved.provenance.get('routes') === 'file'
     const origin = isInFile && document ? veilSettings(document.origin) : undefined
     checkDefaults(resolved.settings.routes, origin, problems)
-    const failed = countDiagnostics(problems.items).error > 0
+    const failed = problems.items.some(({ code, severity }) => severity === 'error' && !HARMLESS.has(code))
     if (!failed || !this.#lastGood) {
       diagnostics.addAll(problems.items)
       if (!failed) this.#lastGood = { resolved, at: this.#clock.now() }

@@ -1,4 +1,5 @@
 /** ConfigMap: v1. */
+import type { FieldPath } from '../base/position.ts'
 import { decodeBase64 } from './base64.ts'
 import { checkConfigKey, checkDnsSubdomain } from './format.ts'
 import { decodeMeta } from './metadata.ts'
@@ -29,6 +30,11 @@ export function decodeConfigMap(root: FieldReader): ConfigMap {
   }
   if (size > MAX_BYTES) report.tooLong(root.path, MAX_BYTES)
   return Object.freeze({ kind: 'ConfigMap', meta, origin: report.origin, keys })
+}
+
+/** Where a key stands; the place of its `data`, if the ConfigMap does not have it. */
+export function findContentField({ keys }: ConfigMap, key: string): FieldPath {
+  return [keys.get(key) ?? 'data', key]
 }
 
 /** The bytes of a key; undefined if the ConfigMap does not have it. */

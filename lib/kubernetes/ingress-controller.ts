@@ -51,8 +51,8 @@ export function decodeController(root: FieldReader, kind: ControllerWorkload['ki
 }
 
 function isController(container: FieldReader): boolean {
-  const words = [...container.strings('command'), ...container.strings('args')]
-  return words.includes(BINARY) || IMAGE.test(container.string('image') ?? '')
+  const [program] = [...container.strings('command'), ...container.strings('args')]
+  return program === BINARY || IMAGE.test(container.string('image') ?? '')
 }
 
 /** Those that have a value in the manifest, and the namespace. */

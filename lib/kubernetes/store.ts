@@ -209,6 +209,14 @@ function listLost([kept, ...others]: readonly Resource[]): readonly Resource[] {
   })
 }
 
+/** The resources without those that have the kind, namespace and name of another that is kept. */
+export function keepFirst(resources: readonly Resource[]): readonly Resource[] {
+  const groups = new Map<string, Resource[]>()
+  for (const resource of resources)
+    (groups.get(keyOf(resource)) ?? setDefault(groups, keyOf(resource), [])).push(resource)
+  return [...groups.values()].map((group) => sortByPlace(group)[0]!).sort(compareAge)
+}
+
 function keyOf({ kind, meta }: Resource): string {
   return `${kind} ${meta.namespace}/${meta.name}`
 }

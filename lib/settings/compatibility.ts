@@ -1,6 +1,6 @@
 /** What holds in the place of defaults where manifests are to be served as another controller serves them. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
-import type { Origin } from '../base/position.ts'
+import type { FieldPath, Origin } from '../base/position.ts'
 
 /** `spec.controller` of the IngressClasses of ingress-nginx. */
 export const NGINX_CONTROLLER = 'k8s.io/ingress-nginx'
@@ -9,8 +9,15 @@ export const NGINX_CONTROLLER = 'k8s.io/ingress-nginx'
 export type Controller = {
   /** True where these `ingressClasses` serve its Ingresses; undefined: the settings do not say which are served. */
   isServed(ingressClasses: readonly string[] | undefined): boolean
-  /** What its command line says; undefined: there is none among the manifests. `ingressClasses` as above choose among several. */
-  readFlags(ingressClasses: readonly string[] | undefined, diagnostics: DiagnosticList): ControllerFlags | undefined
+  /**
+   * What its command line says; undefined: there is none among the manifests. Of several workloads the setting `controllerWorkload`
+   * names one, or else `ingressClasses` as above.
+   */
+  readFlags(
+    controllerWorkload: string,
+    ingressClasses: readonly string[] | undefined,
+    diagnostics: DiagnosticList,
+  ): ControllerFlags | undefined
   /** What its ConfigMap says, by the setting `controllerConfigmap`; undefined: there is none. */
   readConfig(name: string, diagnostics: DiagnosticList): ControllerConfig | undefined
 }
@@ -18,8 +25,15 @@ export type Controller = {
 /** An object that says something in the place of defaults, for people: its name, and how many of its flags or keys have an effect. */
 export type ControllerObject = Readonly<{ name: string; part: 'flag' | 'key'; count: number }>
 
-/** `settings`: values of settings, by dotted names. */
-export type ControllerFlags = ControllerObject & Readonly<{ settings: ReadonlyMap<string, unknown> }>
+export type ControllerFlags = ControllerObject &
+  Readonly<{
+    /** Values of settings, by dotted names. */
+    settings: ReadonlyMap<string, unknown>
+    /** Annotations, by names without a domain, that have no effect. */
+    withheld: readonly string[]
+    /** Nobody knows what it guards. */
+    isRefusing: boolean
+  }>
 
 export type ControllerConfig = ControllerObject &
   Readonly<{
@@ -28,15 +42,22 @@ export type ControllerConfig = ControllerObject &
     /** Options of all routes, by their names in a RoutePolicy; an empty text takes a default away. */
     routes: Readonly<Record<string, string>>
     /** What it gives to Ingresses as if they were annotated so; undefined: nothing. */
-    annotations: ControllerAnnotations | undefined
+    annotations: GivenAnnotations | undefined
     /** It guards in a way that is not there. */
     isRefusing: boolean
   }>
 
-/** Annotations that a ConfigMap gives to Ingresses. */
+/** What a controller says of the annotations of Ingresses. */
 export type ControllerAnnotations = Readonly<{
-  /** By names without a domain: the value, and the key that says it. */
-  values: ReadonlyMap<string, Readonly<{ value: string; key: string }>>
+  given: GivenAnnotations | undefined
+  /** Those that have no effect, by names without a domain. */
+  withheld: readonly string[]
+}>
+
+/** Annotations that a ConfigMap gives to Ingresses. */
+export type GivenAnnotations = Readonly<{
+  /** By names without a domain: the value, the key that says it, and where this stands. */
+  values: ReadonlyMap<string, Readonly<{ value: string; key: string; field: FieldPath }>>
   /** Ingresses whose paths all begin with one of these are given no auth server. */
   withoutAuth: readonly string[]
   /** The ConfigMap. */

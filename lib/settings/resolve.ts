@@ -76,8 +76,7 @@ export type ResolvedSettings = {
   readonly provenance: ReadonlyMap<string, SettingSource>
   /** What says something in the place of defaults: the workload and the ConfigMap of a controller. */
   readonly controllerObjects: readonly ControllerObject[]
-  /** What the ConfigMap of the controller gives to Ingresses; undefined: nothing. */
-  readonly annotations: ControllerAnnotations | undefined
+  readonly annotations: ControllerAnnotations
 }
 
 /** All settings with every check applied; problems go to `diagnostics`. */
@@ -133,7 +132,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     values.set('compatibility', 'ingress-nginx')
   }
   const controllerObjects: ControllerObject[] = []
-  let annotations: ControllerAnnotations | undefined
+  let annotations: ControllerAnnotations = { given: undefined, withheld: [] }
   if (values.get('compatibility') === 'ingress-nginx') {
     const takeAll = (given: ReadonlyMap<string, unknown>): void => {
       for (const [name, value] of given) {
@@ -142,14 +141,14 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
         provenance.set(name, 'compatibility')
       }
     }
-    const typed = controller?.readFlags(classes, diagnostics)
+    const typed = controller?.readFlags(values.get('controllerWorkload') as string, classes, diagnostics)
     if (typed !== undefined) takeAll(typed.settings)
     const config = controller?.readConfig(values.get('controllerConfigmap') as string, diagnostics)
     if (config !== undefined) takeAll(config.settings)
     takeAll(NGINX_DEFAULTS)
-    annotations = config?.annotations
+    annotations = { given: config?.annotations, withheld: typed?.withheld ?? [] }
     controllerObjects.push(...[typed, config].flatMap((one) => (one === undefined ? [] : [one])))
-    const isRefusing = config?.isRefusing === true && values.get('unsupportedGuards') === 'refuse'
+    const isRefusing = (config?.isRefusing || typed?.isRefusing) && values.get('unsupportedGuards') === 'refuse'
     const routes = { ...NGINX_ROUTES, ...config?.routes, ...(isRefusing && REFUSING) }
     const usual = Object.entries(routes).filter(([, value]) => value !== '')
     values.set('routes', { ...Object.fromEntries(usual), ...(values.get('routes') as object) })

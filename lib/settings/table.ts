@@ -444,6 +444,11 @@ export const SETTINGS = {
     ...OBJECT_NAME,
     doc: 'The ConfigMap of the controller of ingress-nginx among the manifests, as in ingress-nginx/ingress-nginx-controller. Where compatibility is on, its keys have a say where these settings do not. Empty: the first that has the name which the charts of ingress-nginx give it.',
   }),
+  controllerWorkload: string({
+    default: '',
+    ...OBJECT_NAME,
+    doc: 'The Deployment or DaemonSet of the controller of ingress-nginx whose place Portico takes, if there are several among the manifests, or others may write manifests too.',
+  }),
   annotationsPrefix: string({
     default: 'nginx.ingress.kubernetes.io',
     pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$',

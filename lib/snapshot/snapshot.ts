@@ -379,8 +379,10 @@ export class SnapshotBuilder {
     return pool
   }
 
+  /** Undefined as well where nobody may be led there: no route has looked at that before. */
   #plainPool(key: UpstreamKey): UpstreamPool | undefined {
     const upstream = this.#upstreams.get(key)
+    if (upstream?.denied !== undefined) return undefined
     if (upstream?.protocol !== 'https') return this.#pool(key)
     const known = this.#plainPools.get(key)
     if (known) return known

@@ -8,6 +8,7 @@ type OwnPort = Readonly<{ enabled: boolean; address: string; port: number }>
 const NAMES = [
   'clusterNetwork',
   'compatibility',
+  'controllerWorkload',
   'defaultBackendService',
   'defaultSslCertificate',
   'endpoints',

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { printName } from '../base/resource-name.ts'
 import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { FilterConfig } from '../model/filter.ts'
@@ -47,7 +48,7 @@ import {
   type TargetPolicies,
 } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
-import { checkSettingsEndpoints } from './service/endpoint-override.ts'
+import { checkSettingsEndpoints, DENIAL_HELP } from './service/endpoint-override.ts'
 import { reportOverruled } from './service/ingress-option.ts'
 import { checkPolicy, checkServiceSettings, pickNeeded, reportIdleSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
@@ -263,11 +264,14 @@ export class Translator {
       },
       diagnostics,
     )
+    const reached = this.#upstreams.all(upstreams, targets, listUrlKeys(asking))
+    const listeners = this.#listeners.list(plan, this.#upstreams, settings)
+    reportDenied(listeners, reached, resources, diagnostics)
     const model = Object.freeze({
       tables: Object.freeze([table]),
-      upstreams: this.#upstreams.all(upstreams, targets, listUrlKeys(asking)),
+      upstreams: reached,
       services: this.#views.view(services, upstreams, targets, plan.exposures),
-      listeners: this.#listeners.list(plan, this.#upstreams, settings),
+      listeners,
       certificates,
       counts: Object.freeze({
         resources: resources.size,
@@ -428,6 +432,25 @@ export class Translator {
       checkOwnPorts(service, [filters.mentions, policies.mentions], own)
       checkListenerOptions(service, own)
       return keepList(own.items)
+    })
+  }
+}
+
+/** Reports ports of ConfigMaps whose connections are reset, since their Service leads where it may not. */
+function reportDenied(
+  listeners: Model['listeners'],
+  upstreams: Model['upstreams'],
+  resources: ResourceSet,
+  diagnostics: DiagnosticList,
+): void {
+  for (const listener of listeners) {
+    if (listener.kind !== 'ConfigMap') continue
+    const denied = upstreams.get(listener.upstream)?.denied
+    if (denied === undefined) continue
+    diagnostics.add('PORTICO_REF_EXTERNAL_NAME_DENIED', `port ${listener.port}/${listener.transport}: ${denied}`, {
+      position: resources.locate(listener.owner, ['spec', 'externalName']),
+      resource: `Service ${printName(listener.owner)}`,
+      help: DENIAL_HELP,
     })
   }
 }

@@ -11,11 +11,12 @@ import { DatagramPort, type SessionBudget } from '../l4/datagram-port.ts'
 import { Relays } from '../l4/relay.ts'
 import { StreamPort } from '../l4/stream-port.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Listener } from '../model/listener.ts'
+import { isServiceListener, type Listener } from '../model/listener.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import { DescriptorReserve, findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import type { BoundAddress } from '../platform/listen.ts'
 import { RequestHandler } from '../request/handler.ts'
+import { findOrigin } from '../request/origin.ts'
 import { Spools } from '../request/spools.ts'
 import type { Settings } from '../settings/table.ts'
 import { type Snapshot, SnapshotBuilder } from '../snapshot/snapshot.ts'
@@ -319,7 +320,11 @@ export class Traffic {
       handler: this.#handler,
       onFinish: this.#onFinish,
       certificates: () => this.#snapshot?.certificates,
-      passthrough: (servername) => {
+      passthrough: (servername, connection) => {
+        const place = findOrigin(connection)?.place
+        const listener = place === undefined ? undefined : this.#snapshot?.listeners.get(place)?.listener
+        // Ports of Services have no hosts.
+        if (listener === undefined || isServiceListener(listener)) return undefined
         const key = this.#snapshot?.certificates.find(servername)?.passthrough
         const entry = key === undefined ? undefined : this.#snapshot?.passthroughs.get(key)
         return entry && ((socket) => this.#relays.open(socket, entry))

@@ -101,6 +101,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'upstream.caFile': join(folder, 'ca.pem'),
         'dns.forward': 'system',
         controllerConfigmap: 'ingress-nginx/edge',
+        controllerWorkload: 'ingress-nginx/edge',
         annotationsPrefix: 'edge.test',
         defaultBackendService: 'default/rest',
         defaultSslCertificate: 'default/all',

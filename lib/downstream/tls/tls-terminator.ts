@@ -40,10 +40,10 @@ const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\
 export type TlsTerminator = IdleSource & { accept(socket: Socket): void }
 
 /**
- * Finds what takes connections, with the bytes that were read put back into them, whose TLS does not end here; by the name that the client
+ * Finds what takes a connection, with the bytes that were read put back into it, whose TLS does not end here; by the name that the client
  * asks for, in normal form. Undefined: TLS ends here.
  */
-export type Passthrough = (servername: string) => ((socket: Socket) => void) | undefined
+export type Passthrough = (servername: string, socket: Socket) => ((socket: Socket) => void) | undefined
 
 export type TlsTerminatorOptions = Readonly<{
   settings: Settings
@@ -114,7 +114,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
         pass(picker.default)
       } else {
         const name = normalizeServername(opening.servername)
-        const take = options.passthrough?.(name)
+        const take = options.passthrough?.(name, socket)
         const server = take === undefined ? picker.pick(name) : undefined
         if (take) passThrough(take)
         else if (server) pass(server)

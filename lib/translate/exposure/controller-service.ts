@@ -1,16 +1,18 @@
 /** Services of a controller whose place this gateway takes: what they lead to is the gateway itself, whose ports are open anyway. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { printName } from '../../base/resource-name.ts'
 import { type ControllerWorkload, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isExposed } from './node-port.ts'
 
-/** The workloads whose place is taken. */
+/** The workload whose place is taken: the one that the setting controllerWorkload has, which is written or found. */
 export function listWorkloads(
   resources: ResourceSet,
-  { compatibility }: TranslationSettings,
+  { compatibility, controllerWorkload: name }: TranslationSettings,
 ): readonly ControllerWorkload[] {
-  return compatibility === 'ingress-nginx' ? [...resources.all('Deployment'), ...resources.all('DaemonSet')] : []
+  if (compatibility !== 'ingress-nginx') return []
+  return [...resources.all('Deployment'), ...resources.all('DaemonSet')].filter(({ meta }) => printName(meta) === name)
 }
 
 export type DividedServices = Readonly<{

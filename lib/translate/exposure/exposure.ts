@@ -5,6 +5,7 @@
 import { canonicalAddress } from '../../base/address-range.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../../base/diagnostics.ts'
 import type { FieldPath } from '../../base/position.ts'
+import { findContentField } from '../../kubernetes/config-map.ts'
 import { type ConfigMap, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import { PENDING, type ServiceListenerKind } from '../../model/listener.ts'
 import { isLoadBalancerClosed } from '../ingress/foreign-annotation.ts'
@@ -124,7 +125,7 @@ class ExposurePlan {
       const { transport, port, service, servicePort, map, key } = mapping
       const opening: Opening = { transport, address, port, kind: 'ConfigMap', service, servicePort, mapping }
       const owner = this.#claims.find(opening)
-      if (owner) this.#reportTaken(map, ['data', key], opening, owner, 'it is not opened', 'ConfigMap')
+      if (owner) this.#reportTaken(map, findContentField(map, key), opening, owner, 'it is not opened', 'ConfigMap')
       else this.#open(opening)
     }
   }

@@ -1,5 +1,6 @@
 /** The owners of ports on addresses. A port that is open on every address is free on none. */
 import type { SourcePosition } from '../../base/position.ts'
+import { findContentField } from '../../kubernetes/config-map.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ServiceListenerKind } from '../../model/listener.ts'
 import type { PortMapping } from './port-map.ts'
@@ -84,7 +85,7 @@ export function describeOwner(owner: PortOwner): {
   if (mapping !== undefined) {
     return {
       name: printResource(mapping.map),
-      position: mapping.map.origin.locate(['data', mapping.key]),
+      position: mapping.map.origin.locate(findContentField(mapping.map, mapping.key)),
       advice: 'change the port of one',
       setting: ADDRESS_SETTINGS[kind],
     }

@@ -6,7 +6,7 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import { printName } from '../../base/resource-name.ts'
-import { readContent } from '../../kubernetes/config-map.ts'
+import { findContentField, readContent } from '../../kubernetes/config-map.ts'
 import { type ConfigMap, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -41,14 +41,24 @@ export function readPortMaps(
     if (name === '') return []
     const map = findNamed(resources, name)
     if (map === undefined) {
+      const [namespace = '', own = ''] = name.split('/')
+      const isBroken = resources.getRefused('ConfigMap', namespace, own) !== undefined
       const nearest = findNearest(
         name,
         resources.all('ConfigMap').map(({ meta }) => printName(meta)),
       )
-      diagnostics.add('PORTICO_REF_CONFIG_MAP_NOT_FOUND', `${setting}: there is no ConfigMap ${name}`, {
-        severity: 'warning',
-        help: nearest === undefined ? 'no port is opened until it exists' : `did you mean "${nearest}"?`,
-      })
+      diagnostics.add(
+        'PORTICO_REF_CONFIG_MAP_NOT_FOUND',
+        `${setting}: ${isBroken ? `the ConfigMap ${name} has errors` : `there is no ConfigMap ${name}`}`,
+        {
+          severity: 'warning',
+          help: isBroken
+            ? 'no port is opened until it is mended'
+            : nearest === undefined
+              ? 'no port is opened until it exists'
+              : `did you mean "${nearest}"?`,
+        },
+      )
       return []
     }
     return [...map.keys.keys()]
@@ -79,7 +89,7 @@ function readMapping(
 ): PortMapping | undefined {
   const refuse = (message: string, help: string): undefined =>
     void diagnostics.add('PORTICO_SVC_PORT_MAP', `${key}: ${message}: the port is not opened`, {
-      position: map.origin.locate(['data', key]),
+      position: map.origin.locate(findContentField(map, key)),
       resource: printResource(map),
       help,
     })
@@ -117,7 +127,7 @@ function readMapping(
       'PORTICO_SVC_PORT_MAP',
       `${key}: trustedProxies is empty: no PROXY header is believed, so every connection is cut`,
       {
-        position: map.origin.locate(['data', key]),
+        position: map.origin.locate(findContentField(map, key)),
         resource: printResource(map),
         help: 'set trustedProxies to the addresses of the proxies in front of this port',
       },

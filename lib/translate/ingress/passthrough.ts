@@ -3,14 +3,18 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { TlsPassthrough } from '../../model/certificate.ts'
-import { findPathField, type VirtualHost } from '../../model/route.ts'
+import { NAME_FIELD, type ResourceRef } from '../../model/resource-ref.ts'
+import { findPathField, type Route, type VirtualHost } from '../../model/route.ts'
 import { isClosed } from './backend.ts'
 import type { HostOptions } from './host-option.ts'
 import { findSource } from './nginx/alias.ts'
 
-type Claim = Readonly<{ ingress: Ingress; options: HostOptions }>
+type Claim = Readonly<{ ingress: Ingress; options: HostOptions; owner: ResourceRef; routes: readonly Route[] }>
 
-/** Undefined: the TLS of the host ends here; where an Ingress has it otherwise, that is reported. */
+/**
+ * Undefined: the TLS of the host ends here. `claims` come oldest first: the Ingress that named the host decides, since others, of whatever
+ * namespace, could take connections that are not theirs. What keeps that from being done is reported.
+ */
 export function findPassthrough(
   { host, routes, filters = [] }: VirtualHost,
   claims: readonly Claim[],
@@ -18,32 +22,55 @@ export function findPassthrough(
 ): TlsPassthrough | undefined {
   const claim = claims.find(({ options }) => options.passesTls)
   if (claim === undefined) return undefined
+  const [first] = claims
+  const { ingress, owner } = claim
   const refuse = (message: string, help: string): undefined => {
-    const annotation = findSource(claim.ingress, 'tls-passthrough')
+    const { annotations } = ingress.meta
+    const source = findSource(ingress, 'tls-passthrough')
+    const path = annotations[source] === undefined ? NAME_FIELD : ['metadata', 'annotations', source]
     diagnostics.add(
       'PORTICO_ROUTE_PASSTHROUGH',
       `TLS of ${host === '' ? '*' : host} is not passed through: ${message}`,
       {
-        position: claim.ingress.origin.locate(['metadata', 'annotations', annotation]),
-        resource: printResource(claim.ingress),
+        position: ingress.origin.locate(path),
+        resource: printResource(ingress),
         help,
       },
     )
     return undefined
   }
   if (host === '') return refuse('the rule has no host', 'write the host that clients name in the TLS handshake')
-  const route = routes.find(({ match, pathType }) => match.path === '/' && pathType !== 'default')
-  if (route === undefined) return refuse('it has no path /', 'add the path /, whose Service is to get the connections')
-  const { action, owner, match } = route
-  // That there is no such Service is told already.
-  if (action.type === 'unavailable' && !isClosed(route)) return undefined
-  // Nobody reads the requests: what keeps some of them out cannot be done.
-  const guards = [...filters, ...(route.filters ?? [])].filter(({ name }) => findFilter(name).isGuard)
-  if (isClosed(route) || guards.length > 0 || match.conditions !== undefined) {
-    const what =
-      guards.length > 0 ? guards.map(({ name }) => name).join(' and ') : 'its path / has conditions, or is closed'
-    return refuse(`${what} could not be done`, 'take it out, or let TLS end at the gateway')
+  if (host.startsWith('*'))
+    return refuse('the host is a wildcard, which others may have hosts below', 'write the hosts out')
+  if (claim !== first) {
+    return refuse(`${printResource(first!.ingress)} named the host first, and does not say so`, 'say it there')
   }
+  const isOwn = (route: Route): boolean => route.owner.namespace === owner.namespace
+  const route = routes.find(
+    (one) => one.owner === owner && one.path === '/' && isWhole(one) && one.match.conditions === undefined,
+  )
+  if (route === undefined) {
+    const help = 'add the path / of type Prefix without conditions, whose Service is to get the connections'
+    return refuse('the Ingress has no path /', help)
+  }
+  // Nobody reads the requests: what keeps some of them out cannot be done. What others guard is not asked by TLS at all.
+  const own = routes.filter(isOwn)
+  const guards = [...filters, ...own.flatMap((one) => one.filters ?? [])].flatMap(({ name }) =>
+    findFilter(name).isGuard || name === 'maintenance' ? [name] : [],
+  )
+  if (guards.length > 0) {
+    const names = [...new Set(guards)].join(' and ')
+    return refuse(`${names} could not act on what nobody reads`, 'take it out, or let TLS end at the gateway')
+  }
+  if (own.some(isClosed))
+    return refuse('a path of the host is closed, since a guard of it cannot be done', 'mend the guard')
+  const { action } = route
+  if (action.type === 'unavailable') return refuse(action.reason, 'name a Service that can be reached')
   if (action.type !== 'forward') return refuse('its path / leads to no single Service', 'name one Service')
   return Object.freeze({ host, upstream: action.upstream, owner, field: Object.freeze(findPathField(route)) })
+}
+
+/** True for a path that stands for all below it. */
+function isWhole({ pathType }: Route): boolean {
+  return pathType === 'Prefix' || pathType === 'ImplementationSpecific'
 }

@@ -101,6 +101,28 @@ t.test('a taken port, a missing ConfigMap and a refused Service are told', async
   t.ok(told.some(({ message }) => /^9000: service default\/web has errors/.test(message)))
 })
 
+t.test('an ExternalName that may not be reached is not reached by a port either', async (t) => {
+  const backend = await startRawUpstream(() => {})
+  t.teardown(() => backend.close())
+  const [port] = await findFreePorts(1)
+  const service = `apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: ExternalName, externalName: 127.0.0.1, ports: [{port: ${backend.port}}]}
+`
+  const text = `${service}---\n${printMap('tcp', { [port!]: `default/web:${backend.port}` })}`
+  const { diagnostics } = await load(text, { tcpServicesConfigmap: 'default/tcp' })
+  t.match(diagnostics, [
+    { code: 'PORTICO_REF_EXTERNAL_NAME_DENIED', position: { line: 4 }, resource: 'Service default/web' },
+  ])
+  await runGateway(t, text, { flags: { tcpServicesConfigmap: 'default/tcp' } })
+  await connectRaw(port!).then(
+    (client) => client.closed,
+    () => {},
+  )
+  t.equal(backend.connections.length, 0)
+})
+
 t.test('bytes pass on TCP and UDP; PROXY headers are read and sent; a reload opens and closes ports', async (t) => {
   const backend = await startRawUpstream((connection) => {
     connection.socket.on('data', (bytes: Buffer) => connection.socket.write(`<${bytes.toString('latin1')}>`))

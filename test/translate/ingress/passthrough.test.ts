@@ -7,10 +7,11 @@ import t, { type Test } from 'tap'
 import { loadConfiguration } from '../../../lib/control/configuration.ts'
 import { runPortico } from '../../bin/process.ts'
 import { makeCertificate } from '../../helpers/certificates.ts'
+import { findFreePorts } from '../../helpers/free-ports.ts'
 import { connectRaw } from '../../helpers/raw-client.ts'
 import { makeSecretYaml, type RunningGateway, runGateway } from '../../helpers/running-gateway.ts'
 import { until } from '../../helpers/until.ts'
-import { printIngresses, printService } from './nginx/nginx-ingress.ts'
+import { printIngresses, printService, type WrittenIngresses } from './nginx/nginx-ingress.ts'
 
 const PASSED = { 'portico.dev/tls-passthrough': 'true' }
 
@@ -46,7 +47,6 @@ t.test('connections for the host go to the endpoint as they are; other hosts end
     [
       printIngresses({
         secret: { nginx: annotations, tls: ['secret.test'] },
-        wide: { nginx: annotations, host: '*.wide.test' },
         plain: { nginx: {}, paths: [['/', 'Prefix', 'other']] },
       }),
       printService('web', `127.0.0.1:${passed}`),
@@ -59,7 +59,6 @@ t.test('connections for the host go to the endpoint as they are; other hosts end
   const gateway = await runGateway(t, text(PASSED), { flags: { defaultSslCertificate: 'default/rest' } })
   t.same(await ask(gateway, 'secret.test', '/a//b'), ['endpoint.test', 'endpoint.test /a//b untouched'])
   t.same(await ask(gateway, 'SECRET.test.'), ['endpoint.test', 'endpoint.test / untouched'])
-  t.same(await ask(gateway, 'a.wide.test'), ['endpoint.test', 'endpoint.test / untouched'])
   const [name, body] = await ask(gateway, 'plain.test')
   t.equal(name, 'rest.test')
   t.match(body, /^ended\.test \/ 127\.0\.0\.1$/)
@@ -117,17 +116,87 @@ t.test('what cannot be passed through is told, and ends here', async (t) => {
   t.same(await load({}), [['a.test']])
   t.same(await load({}, { paths: [['/a'], ['/']] }), [['a.test']])
   const refused = (why: string) => [[], `PORTICO_ROUTE_PASSTHROUGH error TLS of a.test is not passed through: ${why}`]
-  t.same(await load({}, { paths: [['/a']] }), refused('it has no path /'))
-  t.same(await load({ 'portico.dev/allow-source-range': '10.0.0.0/8' }), refused('source-range could not be done'))
+  t.same(await load({}, { paths: [['/a']] }), refused('the Ingress has no path /'))
   t.same(
-    await load({ 'portico.dev/match-methods': 'GET' }),
-    refused('its path / has conditions, or is closed could not be done'),
+    await load({ 'portico.dev/allow-source-range': '10.0.0.0/8' }),
+    refused('source-range could not act on what nobody reads'),
   )
+  t.same(await load({ 'portico.dev/match-methods': 'GET' }), refused('the Ingress has no path /'))
+  t.same(await load({}, { paths: [['/', 'Exact']] }), refused('the Ingress has no path /'))
+  t.same(await load({ 'portico.dev/maintenance': 'true' }), refused('maintenance could not act on what nobody reads'))
+  t.match(await load({}, { host: '*.a.test' }), [[], /the host is a wildcard/])
   t.match(await load({}, { host: '' }), [[], /TLS of \* is not passed through: the rule has no host$/])
   t.match(await load({ 'portico.dev/tls-passthrough': 'yes' }), [
     [],
     /tls-passthrough: "yes" is neither true nor false$/,
   ])
+})
+
+t.test('no other Ingress takes, or ends, the TLS of a host, nor opens what its own namespace guards', async (t) => {
+  const load = async (ingresses: WrittenIngresses) => {
+    const services = ['a', 'b'].map((namespace) =>
+      printService('web').replace('name: web', `name: web, namespace: ${namespace}`),
+    )
+    const stdin = [printIngresses(ingresses), ...services].join('---\n')
+    const { model, diagnostics } = await loadConfiguration({ sources: ['-'], stdin, flags: {}, environment: {} })
+    const passed = model.certificates.flatMap(({ host, passthrough }) =>
+      passthrough ? [`${host} ${passthrough}`] : [],
+    )
+    return [
+      passed,
+      ...diagnostics.filter(({ code }) => code === 'PORTICO_ROUTE_PASSTHROUGH').map(({ message }) => message),
+    ]
+  }
+  const first = { host: 'x.test', namespace: 'a', created: '2020-01-01T00:00:00Z' }
+  const later = { host: 'x.test', namespace: 'b', created: '2025-01-01T00:00:00Z' }
+  t.match(await load({ mine: { ...first, nginx: {} }, yours: { ...later, nginx: PASSED, paths: [['/', 'Exact']] } }), [
+    [],
+    /Ingress a\/mine named the host first, and does not say so$/,
+  ])
+  const kept = [['x.test a/web:80']]
+  for (const other of [
+    { nginx: {}, paths: [['/', 'Exact']] },
+    { nginx: { 'portico.dev/allow-source-range': '10.0.0.0/8' }, paths: [['/zzz']] },
+    { nginx: { 'portico.dev/match-methods': 'GET' } },
+    { nginx: { 'use-regex': 'true' }, paths: [['/zzz', 'ImplementationSpecific']] },
+  ] as const) {
+    t.same(
+      await load({ mine: { ...first, nginx: PASSED }, yours: { ...later, ...other } }),
+      kept,
+      JSON.stringify(other),
+    )
+  }
+  const guarded = {
+    ...later,
+    namespace: 'a',
+    nginx: { 'portico.dev/allow-source-range': '10.0.0.0/8' },
+    paths: [['/admin']],
+  } as const
+  t.match(await load({ mine: { ...first, nginx: PASSED }, guarded }), [[], /source-range could not act/])
+})
+
+t.test('ports of Services end TLS as before, whatever a host says', async (t) => {
+  const port = await startBackend(t, 'endpoint.test')
+  const [nodePort] = await findFreePorts(1)
+  const service = `apiVersion: v1
+kind: Service
+metadata: {name: own, annotations: {portico.dev/endpoints: "127.0.0.1:${port}", portico.dev/protocol: https, portico.dev/verify-tls: "false"}}
+spec: {type: NodePort, ports: [{port: 443, nodePort: ${nodePort}, appProtocol: https}]}
+`
+  const text = [
+    printIngresses({ a: { nginx: PASSED } }),
+    printService('web', `127.0.0.1:${port}`),
+    service,
+    await makeSecretYaml('rest', ['rest.test']),
+  ].join('---\n')
+  const flags = {
+    defaultSslCertificate: 'default/rest',
+    'nodePorts.range': '20000-29999',
+    'nodePorts.addresses': '127.0.0.1',
+  }
+  const gateway = await runGateway(t, text, { flags })
+  t.equal((await ask(gateway, 'a.test'))[0], 'endpoint.test')
+  t.equal((await ask({ ...gateway, https: nodePort! }, 'a.test'))[0], 'rest.test')
 })
 
 t.test('explain, get certificates and check say who has the certificate', async (t) => {

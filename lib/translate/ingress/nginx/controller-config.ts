@@ -4,8 +4,9 @@
  */
 import { addOutcome, type DiagnosticList } from '../../../base/diagnostics.ts'
 import { findNearest } from '../../../base/nearest.ts'
+import type { FieldPath } from '../../../base/position.ts'
 import { printName } from '../../../base/resource-name.ts'
-import { readContent } from '../../../kubernetes/config-map.ts'
+import { findContentField, readContent } from '../../../kubernetes/config-map.ts'
 import { type ConfigMap, printResource, type Resource } from '../../../kubernetes/resource.ts'
 import type { ControllerConfig } from '../../../settings/compatibility.ts'
 import { SETTING_LIST } from '../../../settings/resolve.ts'
@@ -20,22 +21,50 @@ const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST
 /** What keeps requests out. */
 const GUARDS: ReadonlySet<string> = new Set(['routes.allowSourceRange', 'routes.authUrl', 'routes.denySourceRange'])
 
+const REFUSAL = 'until then all routes answer 503, unless unsupportedGuards is serve'
+
 /**
- * Reads the ConfigMap that is called `written` (`namespace/name`), or, where that is empty, the first with a usual name. Undefined:
- * there is none.
+ * Reads the ConfigMap that is called `written` (`namespace/name`), or, where that is empty, the one with a usual name. Undefined: there is
+ * none. Nobody knows what one of the `refused` guards, nor which of several is meant: then all routes are closed.
  */
 export function readControllerConfig(
   resources: readonly Resource[],
+  refused: readonly Resource[],
   written: string,
   diagnostics: DiagnosticList,
 ): ControllerConfig | undefined {
   const maps = new Map(
     resources.flatMap((one) => (one.kind === 'ConfigMap' ? [[printName(one.meta), one] as const] : [])),
   )
-  const usual = [...maps.keys()].filter((name) => USUAL_NAME.test(name.slice(name.indexOf('/') + 1))).sort()
+  const broken = new Map(refused.map((one) => [printName(one.meta), one]))
+  const isUsual = (name: string): boolean => USUAL_NAME.test(name.slice(name.indexOf('/') + 1))
+  const usual = [...new Set([...maps.keys(), ...broken.keys()])].filter(isUsual).sort()
   const name = written === '' ? usual[0] : written
   if (name === undefined) return undefined
   const map = maps.get(name)
+  const isOne = written !== '' || usual.length === 1
+  if ((map === undefined && broken.has(name)) || !isOne) {
+    const faulty = (map ?? broken.get(name))!
+    const message = isOne
+      ? 'the ConfigMap of the controller has errors'
+      : `${usual.join(' and ')} may be the ConfigMap of the controller`
+    const help = isOne ? 'mend it' : 'name one in the setting controllerConfigmap'
+    diagnostics.add('PORTICO_SET_CONTROLLER', message, {
+      severity: 'error',
+      position: faulty.origin.locate(['metadata', 'name']),
+      resource: printResource(faulty),
+      help: addOutcome(help, REFUSAL),
+    })
+    return {
+      name: printResource(faulty),
+      part: 'key',
+      count: 0,
+      settings: new Map(),
+      routes: {},
+      annotations: undefined,
+      isRefusing: true,
+    }
+  }
   if (map === undefined) {
     const nearest = findNearest(name, maps.keys())
     diagnostics.add('PORTICO_SET_FIELD_VALUE', `controllerConfigmap: there is no ConfigMap ${name}`, {
@@ -53,7 +82,7 @@ class ConfigReader implements ControllerText {
   readonly #diagnostics: DiagnosticList
   readonly #settings = new Map<string, unknown>()
   readonly #routes: Record<string, string> = {}
-  readonly #given = new Map<string, Readonly<{ value: string; key: string }>>()
+  readonly #given = new Map<string, Readonly<{ value: string; key: string; field: FieldPath }>>()
   #withoutAuth: readonly string[] = []
   #isRefusing = false
 
@@ -112,7 +141,8 @@ class ConfigReader implements ControllerText {
   }
 
   give(annotation: string, name: string): void {
-    this.#given.set(annotation, { value: this.text(name)!, key: name })
+    const field = findContentField(this.#map, name)
+    this.#given.set(annotation, { value: this.text(name)!, key: name, field })
   }
 
   exemptFromAuth(paths: readonly string[]): void {
@@ -141,7 +171,7 @@ class ConfigReader implements ControllerText {
 
   #tellUnread(key: string): void {
     if (isIdleKey(key)) return
-    const refused = REFUSED_KEYS[key]
+    const refused = Object.hasOwn(REFUSED_KEYS, key) ? REFUSED_KEYS[key] : undefined
     if (refused === undefined) {
       const nearest = KEY_NAMES.includes(key) ? undefined : findNearest(key, KEY_NAMES)
       const help = nearest === undefined ? 'what it says does not hold here' : `did you mean "${nearest}"?`
@@ -154,8 +184,7 @@ class ConfigReader implements ControllerText {
   /** What would keep requests out, and cannot be done, keeps all of them out. */
   #refuse(key: string, message: string, help: string): void {
     this.#isRefusing = true
-    const outcome = 'until then all routes answer 503, unless unsupportedGuards is serve'
-    this.#report(key, message, addOutcome(help, outcome), 'error')
+    this.#report(key, message, addOutcome(help, REFUSAL), 'error')
   }
 
   #written(key: string): string {
@@ -165,7 +194,7 @@ class ConfigReader implements ControllerText {
   #report(key: string, message: string, help: string, severity: 'error' | 'warning'): void {
     this.#diagnostics.add('PORTICO_SET_CONTROLLER', `${key}: ${message}`, {
       severity,
-      position: this.#map.origin.locate(['data', key]),
+      position: this.#map.origin.locate(findContentField(this.#map, key)),
       resource: printResource(this.#map),
       help,
     })

@@ -1,6 +1,8 @@
 /** The command line of the controller of ingress-nginx, as its Deployment or DaemonSet has it, in settings of Portico's own. */
-import type { DiagnosticList } from '../../../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList } from '../../../base/diagnostics.ts'
+import { findNearest } from '../../../base/nearest.ts'
 import { printName } from '../../../base/resource-name.ts'
+import { veilPosition } from '../../../base/veil.ts'
 import {
   type ControllerFlag,
   type ControllerWorkload,
@@ -14,14 +16,14 @@ import { CLASSLESS, CONTROLLER } from '../ingress-class.ts'
 import { readFlag } from './feature.ts'
 
 /** The setting that says the same as a flag. */
-export const FLAG_SETTINGS: Readonly<Record<string, string>> = {
-  configmap: 'controllerConfigmap',
-  'annotations-prefix': 'annotationsPrefix',
-  'default-backend-service': 'defaultBackendService',
-  'default-ssl-certificate': 'defaultSslCertificate',
-  'tcp-services-configmap': 'tcpServicesConfigmap',
-  'udp-services-configmap': 'udpServicesConfigmap',
-}
+export const FLAG_SETTINGS: ReadonlyMap<string, string> = new Map([
+  ['configmap', 'controllerConfigmap'],
+  ['annotations-prefix', 'annotationsPrefix'],
+  ['default-backend-service', 'defaultBackendService'],
+  ['default-ssl-certificate', 'defaultSslCertificate'],
+  ['tcp-services-configmap', 'tcpServicesConfigmap'],
+  ['udp-services-configmap', 'udpServicesConfigmap'],
+])
 
 /** Together they say which Ingresses are served. */
 export const CLASS_FLAGS = [
@@ -31,53 +33,96 @@ export const CLASS_FLAGS = [
   'watch-ingress-without-class',
 ] as const
 
+/** Without it the annotation `ssl-passthrough` has no effect. */
+export const PASSTHROUGH_FLAG = 'enable-ssl-passthrough'
+
 /** Nothing of them is done, in each case for this reason. */
-export const REFUSED_FLAGS: Readonly<Record<string, string>> = {
-  'disable-catch-all': 'Ingresses without rules are served all the same',
-  'disable-svc-external-name': 'Services of type ExternalName are reached all the same',
-  'enable-ssl-chain-completion': 'missing intermediate certificates are not fetched',
-  'enable-topology-aware-routing': 'write the setting zone: then topology hints count for every Service',
-  'watch-namespace': 'Ingresses of all namespaces among the manifests are served',
-  'watch-namespace-selector': 'Ingresses of all namespaces among the manifests are served',
-}
+export const REFUSED_FLAGS: ReadonlyMap<string, string> = new Map([
+  ['disable-catch-all', 'Ingresses without rules are served all the same'],
+  ['disable-svc-external-name', 'Services of type ExternalName are reached all the same'],
+  ['enable-ssl-chain-completion', 'missing intermediate certificates are not fetched'],
+  ['enable-topology-aware-routing', 'write the setting zone: then topology hints count for every Service'],
+  ['watch-namespace', 'Ingresses of all namespaces among the manifests are served'],
+  ['watch-namespace-selector', 'Ingresses of all namespaces among the manifests are served'],
+])
+
+/** Flags that no client would notice. */
+const IDLE_FLAGS = (
+  'apiserver-host bucket-factor certificate-authority deep-inspect default-server-port disable-full-test ' +
+  'disable-leader-election disable-sync-events dynamic-configuration-retries election-id election-ttl ' +
+  'enable-annotation-validation enable-metrics exclude-socket-metrics health-check-path health-check-timeout ' +
+  'healthz-host healthz-port http-port https-port internal-logger-address kubeconfig length-buckets max-buckets ' +
+  'maxmind-edition-ids maxmind-license-key maxmind-mirror maxmind-retries-count maxmind-retries-timeout ' +
+  'metrics-per-host metrics-per-undefined-host monitor-max-batch-size post-shutdown-grace-period profiler-port ' +
+  'profiling publish-service publish-status-address report-node-internal-ip-address report-status-classes ' +
+  'shutdown-grace-period size-buckets ssl-passthrough-proxy-port status-port status-update-interval stream-port ' +
+  'sync-period sync-rate-limit time-buckets update-status update-status-on-shutdown v validating-webhook ' +
+  'validating-webhook-certificate validating-webhook-key version'
+).split(' ')
+
+const FLAG_NAMES: ReadonlySet<string> = new Set([
+  ...FLAG_SETTINGS.keys(),
+  ...CLASS_FLAGS,
+  PASSTHROUGH_FLAG,
+  ...REFUSED_FLAGS.keys(),
+  ...IDLE_FLAGS,
+])
 
 const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST.map((one) => [one.name, one]))
 
+/** `refused` have errors, which are told where they are read. */
 export function readControllerFlags(
   workload: ControllerWorkload,
   resources: readonly Resource[],
+  refused: readonly Resource[],
   diagnostics: DiagnosticList,
 ): ControllerFlags {
-  const settings = new Map<string, unknown>()
+  const settings = new Map<string, unknown>([['controllerWorkload', printName(workload.meta)]])
   const last = new Map(workload.flags.map((flag) => [flag.name, flag]))
   const warn = ({ name, path }: ControllerFlag, message: string, help: string): void =>
     diagnostics.add('PORTICO_SET_CONTROLLER', `--${name}: ${message}`, {
       severity: 'warning',
-      position: workload.origin.locate(path),
+      // What an unknown flag has may be a secret.
+      position: FLAG_NAMES.has(name) ? workload.origin.locate(path) : veilPosition(workload.origin.locate(path)),
       resource: printResource(workload),
       help,
     })
+  const maps = [...resources, ...refused].flatMap((one) => (one.kind === 'ConfigMap' ? [printName(one.meta)] : []))
   let count = 0
   for (const flag of last.values()) {
     const { name, value } = flag
-    const setting = FLAG_SETTINGS[name]
-    const why = REFUSED_FLAGS[name]
-    if (setting !== undefined && value !== '') {
+    const setting = FLAG_SETTINGS.get(name)
+    const why = REFUSED_FLAGS.get(name)
+    if (!FLAG_NAMES.has(name)) {
+      const nearest = findNearest(name, FLAG_NAMES)
+      const help = nearest === undefined ? 'what it says does not hold here' : `did you mean --${nearest}?`
+      warn(flag, 'ingress-nginx has no such flag', help)
+    } else if (setting !== undefined && value !== '') {
       const given = SETTINGS_BY_NAME.get(setting)!.read(value, 'text', name)
       if ('problems' in given) for (const { message, help } of given.problems) warn(flag, message, help)
-      else if (name === 'configmap' && !hasConfigMap(resources, value)) {
-        warn(flag, `there is no ConfigMap ${value}`, 'add it to the manifests; until then no key of it counts')
+      else if (name === 'configmap' && !maps.includes(value)) {
+        const nearest = findNearest(value, maps)
+        const help = nearest === undefined ? 'add it to the manifests' : `did you mean "${nearest}"?`
+        warn(flag, `there is no ConfigMap ${value}`, addOutcome(help, 'until then no key of it counts'))
       } else {
         settings.set(setting, given.value)
         count++
       }
-    } else if (why !== undefined && !['', 'false'].includes(value)) {
+    } else if (why !== undefined && value !== '' && readFlag(value) !== false) {
       warn(flag, why, 'what it says does not hold here')
     }
   }
-  const classFlags = CLASS_FLAGS.filter((name) => last.has(name))
+  count += CLASS_FLAGS.filter((name) => last.has(name)).length
   settings.set('ingressClasses', listServedClasses(workload, resources))
-  return Object.freeze({ name: printResource(workload), part: 'flag', count: count + classFlags.length, settings })
+  const passesTls = readFlag(last.get(PASSTHROUGH_FLAG)?.value) === true
+  return Object.freeze({
+    name: printResource(workload),
+    part: 'flag',
+    count: passesTls ? count + 1 : count,
+    settings,
+    withheld: passesTls ? [] : ['ssl-passthrough'],
+    isRefusing: false,
+  })
 }
 
 /**
@@ -92,8 +137,4 @@ export function listServedClasses(workload: ControllerWorkload, resources: reado
   )
   const classless = readFlag(read('watch-ingress-without-class')) ? [CLASSLESS] : []
   return [...new Set([read('ingress-class') || 'nginx', ...named.sort(), ...classless])]
-}
-
-function hasConfigMap(resources: readonly Resource[], name: string): boolean {
-  return resources.some((one) => one.kind === 'ConfigMap' && printName(one.meta) === name)
 }

@@ -1,8 +1,9 @@
 /** The controller of ingress-nginx as the manifests show it: its workload and its ConfigMap. */
 import type { DiagnosticList } from '../../../base/diagnostics.ts'
-import { compareText } from '../../../base/order.ts'
+import { findNearest } from '../../../base/nearest.ts'
 import { printName } from '../../../base/resource-name.ts'
 import { type ControllerWorkload, printResource, type Resource } from '../../../kubernetes/resource.ts'
+import { keepFirst } from '../../../kubernetes/store.ts'
 import {
   type Controller,
   type ControllerConfig,
@@ -14,13 +15,16 @@ import { listServedClasses, readControllerFlags } from './controller-flags.ts'
 
 export class NginxController implements Controller {
   readonly #resources: readonly Resource[]
+  readonly #refused: readonly Resource[]
   readonly #workloads: readonly ControllerWorkload[]
 
-  constructor(resources: readonly Resource[]) {
-    this.#resources = resources
-    this.#workloads = resources
-      .filter((one): one is ControllerWorkload => one.kind === 'Deployment' || one.kind === 'DaemonSet')
-      .sort((a, b) => compareText(printName(a.meta), printName(b.meta)))
+  /** `refused` have errors. Of several objects with one name the first counts, as everywhere. */
+  constructor(resources: readonly Resource[], refused: readonly Resource[]) {
+    this.#resources = keepFirst(resources.filter(({ kind }) => KINDS.has(kind)))
+    this.#refused = refused.filter(({ kind }) => kind === 'ConfigMap')
+    this.#workloads = this.#resources.filter(
+      (one): one is ControllerWorkload => one.kind === 'Deployment' || one.kind === 'DaemonSet',
+    )
   }
 
   isServed(ingressClasses: readonly string[] | undefined): boolean {
@@ -33,32 +37,56 @@ export class NginxController implements Controller {
     )
   }
 
-  /** Of several, that which serves one of these classes, or else the first by name. */
-  readFlags(ingressClasses: readonly string[] | undefined, diagnostics: DiagnosticList): ControllerFlags | undefined {
-    const serves = (one: ControllerWorkload): boolean =>
-      listServedClasses(one, this.#resources).some((name) => ingressClasses?.includes(name))
-    const chosen = this.#workloads.find(serves) ?? this.#workloads[0]
-    if (chosen === undefined) return undefined
-    for (const other of this.#workloads) {
-      if (other === chosen || ingressClasses !== undefined) continue
-      diagnostics.add(
-        'PORTICO_SET_CONTROLLER',
-        `${printResource(other)} is another controller: its flags do not count`,
-        {
-          severity: 'warning',
-          position: other.origin.locate(['metadata', 'name']),
-          resource: printResource(other),
-          help: 'name the classes to serve in ingressClasses, and run a gateway for those of each controller',
-          notes: [
-            { message: 'the one whose place is taken is here', position: chosen.origin.locate(['metadata', 'name']) },
-          ],
-        },
-      )
+  readFlags(
+    written: string,
+    ingressClasses: readonly string[] | undefined,
+    diagnostics: DiagnosticList,
+  ): ControllerFlags | undefined {
+    const found = this.#workloads.filter((one) => this.#isMeant(one, written, ingressClasses))
+    const [first, ...others] = found
+    if (first === undefined) {
+      if (written !== '') this.#reportLost(written, diagnostics)
+      return undefined
     }
-    return readControllerFlags(chosen, this.#resources, diagnostics)
+    if (others.length === 0) return readControllerFlags(first, this.#resources, this.#refused, diagnostics)
+    // Whoever may write manifests could take the place of the controller otherwise, and with it what guards all routes.
+    diagnostics.add('PORTICO_SET_CONTROLLER', `there are ${found.length} controllers whose place could be taken`, {
+      severity: 'error',
+      position: first.origin.locate(['metadata', 'name']),
+      resource: printResource(first),
+      help: 'name one in the setting controllerWorkload, or its class in ingressClasses; until then all routes answer 503, unless unsupportedGuards is serve',
+      notes: others.map((other) => ({
+        message: `${printResource(other)} is here`,
+        position: other.origin.locate(['metadata', 'name']),
+      })),
+    })
+    return { ...NO_FLAGS, name: `${found.length} controllers` }
   }
 
   readConfig(name: string, diagnostics: DiagnosticList): ControllerConfig | undefined {
-    return readControllerConfig(this.#resources, name, diagnostics)
+    return readControllerConfig(this.#resources, this.#refused, name, diagnostics)
+  }
+
+  #isMeant(one: ControllerWorkload, written: string, ingressClasses: readonly string[] | undefined): boolean {
+    if (written !== '') return printName(one.meta) === written
+    if (ingressClasses === undefined || ingressClasses.includes('*')) return true
+    return listServedClasses(one, this.#resources).some((name) => ingressClasses.includes(name))
+  }
+
+  #reportLost(written: string, diagnostics: DiagnosticList): void {
+    const nearest = findNearest(
+      written,
+      this.#workloads.map(({ meta }) => printName(meta)),
+    )
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `controllerWorkload: there is no controller ${written}`, {
+      help:
+        nearest === undefined ? 'write namespace/name of its Deployment or DaemonSet' : `did you mean "${nearest}"?`,
+    })
   }
 }
+
+/** The kinds that say something of a controller. */
+const KINDS: ReadonlySet<string> = new Set(['ConfigMap', 'DaemonSet', 'Deployment', 'IngressClass'])
+
+/** What keeps all requests out until somebody says which flags count. */
+const NO_FLAGS = Object.freeze({ part: 'flag', count: 0, settings: new Map(), withheld: [], isRefusing: true } as const)

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FieldPath, Origin } from '../../../base/position.ts'
 import type { Ingress, Resource } from '../../../kubernetes/resource.ts'
-import type { ControllerAnnotations } from '../../../settings/compatibility.ts'
+import type { ControllerAnnotations, GivenAnnotations as Given } from '../../../settings/compatibility.ts'
+import { isSameList } from '../../reuse.ts'
 import { CONTROLLER_DOMAIN, NGINX_DOMAIN, readFlag } from './feature.ts'
 
 /** The annotations that Ingresses do not have where they are read, by whole names, and where they come from. */
@@ -25,16 +26,23 @@ const AUTH_URL = 'auth-url'
 /** An Ingress that is changed by the same things stays the same object. */
 export class GivenAnnotations {
   #domain = NGINX_DOMAIN
-  #given: ControllerAnnotations | undefined
+  #given: Given | undefined
+  #withheld: readonly string[] = []
   #changed = new WeakMap<Ingress, Ingress>()
 
   /** `prefix` is the domain without its slash. */
-  apply(resources: readonly Resource[], prefix: string, given: ControllerAnnotations | undefined): readonly Resource[] {
+  apply(
+    resources: readonly Resource[],
+    prefix: string,
+    { given, withheld }: ControllerAnnotations,
+  ): readonly Resource[] {
     const domain = `${prefix}/`
-    if (domain !== this.#domain || !isSame(given, this.#given)) this.#changed = new WeakMap()
+    const isSameAs = domain === this.#domain && isSame(given, this.#given) && isSameList(withheld, this.#withheld)
+    if (!isSameAs) this.#changed = new WeakMap()
     this.#domain = domain
     this.#given = given
-    if (domain === NGINX_DOMAIN && given === undefined) return resources
+    this.#withheld = withheld
+    if (domain === NGINX_DOMAIN && given === undefined && withheld.length === 0) return resources
     return resources.map((one) => (one.kind === 'Ingress' ? this.#change(one) : one))
   }
 
@@ -42,7 +50,7 @@ export class GivenAnnotations {
     const known = this.#changed.get(ingress)
     if (known !== undefined) return known
     const renamed = renameAnnotations(ingress, this.#domain)
-    const changed = this.#give(renamed)
+    const changed = this.#give(withholdAnnotations(renamed, this.#withheld))
     this.#changed.set(ingress, changed)
     if (changed !== ingress) sources.set(changed, this.#listGivers(renamed, changed, renamed !== ingress))
     return changed
@@ -68,9 +76,9 @@ export class GivenAnnotations {
     )
     const added = names.map((name) => [nameOf(name), given.values.get(name)!.value] as const)
     return change(ingress, Object.fromEntries([...kept, ...added]), (origin) => {
-      const keys = new Map(names.map((name) => [nameOf(name), given.values.get(name)!.key]))
-      const isGiven = (path: FieldPath): boolean => isAnnotation(path) && keys.has(String(path[2]))
-      const findKey = (path: FieldPath): FieldPath => ['data', keys.get(String(path[2]))!]
+      const fields = new Map(names.map((name) => [nameOf(name), given.values.get(name)!.field]))
+      const isGiven = (path: FieldPath): boolean => isAnnotation(path) && fields.has(String(path[2]))
+      const findKey = (path: FieldPath): FieldPath => fields.get(String(path[2]))!
       return {
         file: origin.file,
         locate: (path, line) => (isGiven(path) ? given.origin.locate(findKey(path), line) : origin.locate(path, line)),
@@ -83,7 +91,7 @@ export class GivenAnnotations {
 }
 
 /** True if both give the same, from the same places. */
-function isSame(a: ControllerAnnotations | undefined, b: ControllerAnnotations | undefined): boolean {
+function isSame(a: Given | undefined, b: Given | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return a.origin === b.origin && isDeepStrictEqual([a.values, a.withoutAuth], [b.values, b.withoutAuth])
 }
@@ -97,13 +105,27 @@ function nameOf(name: string): string {
   return `${AUTH.test(name) ? NGINX_DOMAIN : CONTROLLER_DOMAIN}${name}`
 }
 
-/** EA9: true for an Ingress that the auth server of all Ingresses guards. */
-function isOpenToAuth({ meta, rules }: Ingress, withoutAuth: readonly string[]): boolean {
-  const read = (name: string): string | undefined => meta.annotations[NGINX_DOMAIN + name]?.trim()
-  if (read(AUTH_URL) || readFlag(read('enable-global-auth')) === false) return false
-  const paths = rules.flatMap(({ paths = [] }) => paths.map(({ path }) => path))
-  return paths.length === 0 || !paths.every((path) => withoutAuth.some((one) => path.startsWith(one)))
+/** The Ingress without annotations that have no effect; the same one, where it has none of them. */
+function withholdAnnotations(ingress: Ingress, withheld: readonly string[]): Ingress {
+  const names = new Set(withheld.map((name) => NGINX_DOMAIN + name))
+  const entries = Object.entries(ingress.meta.annotations)
+  const left = entries.filter(([name]) => !names.has(name))
+  return left.length === entries.length ? ingress : change(ingress, Object.fromEntries(left), (origin) => origin)
 }
+
+/** EA9: true for an Ingress that the auth server of all Ingresses guards. */
+function isOpenToAuth({ meta, rules, defaultBackend }: Ingress, withoutAuth: readonly string[]): boolean {
+  const read = (name: string): string | undefined => meta.annotations[NGINX_DOMAIN + name]
+  if (read(AUTH_URL)?.trim() || readFlag(read('enable-global-auth')) === false) return false
+  // A rule without paths, and the default backend, stand for every path.
+  if (defaultBackend !== undefined || rules.length === 0 || rules.some(({ paths }) => paths === undefined)) return true
+  const paths = rules.flatMap(({ paths = [] }) => paths.map(({ path }) => path))
+  const isExempt = (path: string): boolean => PLAIN_PATH.test(path) && withoutAuth.some((one) => path.startsWith(one))
+  return !paths.every(isExempt)
+}
+
+/** As a regular expression, it stands for paths that begin so. */
+const PLAIN_PATH = /^[-\w./~]*$/
 
 function renameAnnotations(ingress: Ingress, domain: string): Ingress {
   const entries = Object.entries(ingress.meta.annotations)

@@ -48,7 +48,7 @@ export const PASSTHROUGH: NginxFeature = {
       onFault: 'default',
       options: ['tls-passthrough'],
       differs:
-        'it acts without the flag `--enable-ssl-passthrough` too; with a guard on the path `/`, TLS ends at the gateway',
+        'where the controller is not among the manifests, it needs no flag; with a guard of the namespace on the host, TLS ends at the gateway',
       alike: OFF,
     },
   },

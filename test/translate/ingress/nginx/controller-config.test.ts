@@ -9,6 +9,7 @@ import { findAnnotationName } from '../../../../lib/translate/route-policy/optio
 import { runPortico } from '../../../bin/process.ts'
 import { startDoors } from '../../../doors/request-doors.ts'
 import { startAuth } from '../../../filters/auth-server.ts'
+import { runGateway, visit } from '../../../helpers/running-gateway.ts'
 import { askHost, printIngresses, printService } from './nginx-ingress.ts'
 
 type Data = Readonly<Record<string, string>>
@@ -140,6 +141,14 @@ t.test('the ConfigMap is found by its name, and the setting names another', asyn
   const more = printMap({ 'proxy-body-size': '3m' }, 'edge')
   const first = await resolve({ 'proxy-body-size': '8m' }, { more })
   t.equal(first.settings.limits.bodyBytes, 8 * 1024 ** 2)
+  const release = printMap({ 'proxy-body-size': '4m' }, 'a-ingress-nginx-controller')
+  const several = await resolve({ 'proxy-body-size': '8m' }, { more: release })
+  t.match(several.diagnostics, [
+    { code: 'PORTICO_SET_CONTROLLER', severity: 'error', message: / may be the ConfigMap / },
+  ])
+  t.match(several.settings.routes, { maintenance: 'true' })
+  const twice = await resolve({ 'proxy-body-size': '8m' }, { more: printMap({ 'proxy-body-size': '4m' }) })
+  t.equal(twice.settings.limits.bodyBytes, 8 * 1024 ** 2, 'of two with one name the first counts')
   const named = await resolve({}, { more, flags: { controllerConfigmap: 'ingress-nginx/edge' } })
   t.equal(named.settings.limits.bodyBytes, 3 * 1024 ** 2)
   t.match(named.controllerObjects, [{ name: 'ConfigMap ingress-nginx/edge', count: 1 }])
@@ -192,6 +201,41 @@ t.test('a guard that cannot be done closes all routes, unless such guards are to
   }
 })
 
+t.test('a ConfigMap with errors closes all routes; so does a guard that a reload brings', async (t) => {
+  const faulty = `${printMap({ 'global-auth-url': 'https://auth.test/' }).trimEnd().slice(0, -1)}, use-gzip: true}\n`
+  const { settings, diagnostics } = await loadConfiguration({
+    sources: ['-'],
+    stdin: faulty,
+    flags: { compatibility: 'ingress-nginx' },
+    environment: {},
+  })
+  t.match(settings.routes, { maintenance: 'true' })
+  t.ok(diagnostics.some(({ code, severity }) => code === 'PORTICO_SET_CONTROLLER' && severity === 'error'))
+  const text = (data: Data) =>
+    `${printMap(data)}---\n${printIngresses({ a: { nginx: {} } })}---\n${printService('web')}`
+  const gateway = await runGateway(t, text({}), { flags: { compatibility: 'ingress-nginx' } })
+  t.equal((await visit(gateway, 'http://a.test/')).status, 502)
+  await gateway.change(text({ 'block-user-agents': 'curl' }))
+  t.equal((await visit(gateway, 'http://a.test/')).status, 503)
+  await gateway.change(text({}))
+  t.equal((await visit(gateway, 'http://a.test/')).status, 502)
+})
+
+t.test('a key of binaryData has its own place, and names of inherited members are keys like others', async (t) => {
+  const meta = { name: 'ingress-nginx-controller', namespace: 'ingress-nginx' }
+  const stdin = `apiVersion: v1\nkind: ConfigMap\nmetadata: ${JSON.stringify(meta)}\ndata: {constructor: x}\nbinaryData:\n  block-user-agents: eA==\n`
+  const { diagnostics } = await loadConfiguration({
+    sources: ['-'],
+    stdin,
+    flags: { compatibility: 'ingress-nginx' },
+    environment: {},
+  })
+  t.match(diagnostics, [
+    { message: 'constructor: this key is not read', position: { line: 4 } },
+    { message: /^block-user-agents: /, position: { line: 6 } },
+  ])
+})
+
 t.test('over sockets: a size, a field, a guard; the start says whose defaults hold', async (t) => {
   const start = (data: Data) =>
     startDoors(
@@ -238,6 +282,12 @@ t.test('EA9 global-auth-url guards all Ingresses that have no auth server of the
     own: { nginx: { 'auth-url': `${origin}/yes` } },
     part: { nginx: { 'auth-signin': 'https://own.test/', 'enable-global-auth': 'true' } },
     acme: { nginx: {}, paths: [['/.well-known/acme-challenge/token', 'Exact']] },
+    rest: {
+      nginx: {},
+      paths: [['/.well-known/acme-challenge/token', 'Exact']],
+      more: 'defaultBackend: {service: {name: web, port: {number: 80}}}',
+    },
+    odd: { nginx: { 'enable-global-auth': ' false ' } },
     limited: { nginx: { 'limit-rps': '1', 'limit-burst-multiplier': '1', 'enable-global-auth': 'false' } },
   })
   const flags = { compatibility: 'ingress-nginx' }
@@ -250,6 +300,8 @@ t.test('EA9 global-auth-url guards all Ingresses that have no auth server of the
     t.equal(asked.length, before + 1, door)
     t.match((await askHost(doors, door, 'part')).field('location')[0], /^https:\/\/login\.test\/start/, door)
     t.equal((await askHost(doors, door, 'own')).status, 200, door)
+    t.equal((await askHost(doors, door, 'rest')).status, 302, door)
+    t.equal((await askHost(doors, door, 'odd')).status, 302, door)
     const open = asked.length
     t.equal((await askHost(doors, door, 'off')).status, 200, door)
     t.equal((await askHost(doors, door, 'acme', { target: '/.well-known/acme-challenge/token' })).status, 200, door)

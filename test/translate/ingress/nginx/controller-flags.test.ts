@@ -5,7 +5,12 @@ import t, { type Test } from 'tap'
 import { loadConfiguration } from '../../../../lib/control/configuration.ts'
 import { findIngressTable } from '../../../../lib/model/route-table.ts'
 import { SETTING_LIST } from '../../../../lib/settings/resolve.ts'
-import { CLASS_FLAGS, FLAG_SETTINGS, REFUSED_FLAGS } from '../../../../lib/translate/ingress/nginx/controller-flags.ts'
+import {
+  CLASS_FLAGS,
+  FLAG_SETTINGS,
+  PASSTHROUGH_FLAG,
+  REFUSED_FLAGS,
+} from '../../../../lib/translate/ingress/nginx/controller-flags.ts'
 import { runPortico } from '../../../bin/process.ts'
 import { startDoors } from '../../../doors/request-doors.ts'
 import { endpointsOf, makeSecretYaml, runGateway, startEchoes, visit } from '../../../helpers/running-gateway.ts'
@@ -81,6 +86,7 @@ t.test('what runs the controller, and what does not', async (t) => {
     t.notOk(await isOn(printController(['--ingress-class=nginx'], { image })), image)
   }
   t.notOk(await isOn(printController([]).replace('apps/v1', 'apps/v1beta9')))
+  t.notOk(await isOn(printController(['-l', '/nginx-ingress-controller'], { image: 'busybox' })))
   const odd = ['args: 7', 'args: [{a: 1}, null]', 'image: []'].map(
     (field) =>
       `apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{${field}}]}}}\n`,
@@ -115,26 +121,39 @@ t.test('--ingress-class and its like decide which Ingresses are served', async (
   t.same(await listHosts(text, { ingressClasses: '-,inner' }), ['b.test', 'd.test'])
 })
 
-t.test('of several controllers one counts', async (t) => {
+t.test('of several controllers one is named, or nobody gets in', async (t) => {
   const edge = printController(['--ingress-class=edge', '--default-backend-service=default/a'], { name: 'a' })
   const inner = printController(['--ingress-class=inner', '--default-backend-service=default/b'], { name: 'b' })
   const text = `${inner}---\n${edge}---\n${printService('a')}---\n${printService('b')}`
   const { settings, diagnostics } = await load(text)
-  t.equal(settings.defaultBackendService, 'default/a')
+  t.equal(settings.defaultBackendService, '')
+  t.match(settings.routes, { maintenance: 'true' })
   t.match(diagnostics, [
     {
       code: 'PORTICO_SET_CONTROLLER',
-      severity: 'warning',
-      message: /^Deployment ingress-nginx\/b is another controller/,
+      severity: 'error',
+      message: 'there are 2 controllers whose place could be taken',
     },
   ])
-  const named = await load(text, { ingressClasses: 'inner', compatibility: 'ingress-nginx' })
-  t.equal(named.settings.defaultBackendService, 'default/b')
-  t.same(named.diagnostics, [])
+  const open = await load(text, { unsupportedGuards: 'serve' })
+  t.notOk('maintenance' in open.settings.routes)
+  for (const flags of [
+    { ingressClasses: 'inner', compatibility: 'ingress-nginx' },
+    { controllerWorkload: 'ingress-nginx/b' },
+  ]) {
+    const named = await load(text, flags)
+    t.equal(named.settings.defaultBackendService, 'default/b')
+    t.equal(named.settings.controllerWorkload, 'ingress-nginx/b')
+    t.same(named.diagnostics, [])
+  }
+  const lost = await load(text, { controllerWorkload: 'ingress-nginx/c' })
+  t.match(lost.diagnostics, [{ code: 'PORTICO_SET_FIELD_VALUE', message: /there is no controller ingress-nginx\/c/ }])
+  const twice = await load(`${edge}---\n${edge}---\n${printService('a')}`)
+  t.equal(twice.settings.defaultBackendService, 'default/a', 'of two with one name the first counts')
 })
 
 t.test('flags that are not done are told, with their place; a value of a wrong form too', async (t) => {
-  for (const name of Object.keys(REFUSED_FLAGS)) {
+  for (const name of REFUSED_FLAGS.keys()) {
     const { diagnostics } = await load(printController([`--${name}=x`]))
     t.match(diagnostics, [{ code: 'PORTICO_SET_CONTROLLER', severity: 'warning', position: { line: 4 } }], name)
     t.same((await load(printController([`--${name}=false`]))).diagnostics, [], name)
@@ -142,10 +161,20 @@ t.test('flags that are not done are told, with their place; a value of a wrong f
   const wrong = await load(printController(['--default-ssl-certificate=no name', '--configmap=a/lost']))
   t.match(wrong.diagnostics, [
     { severity: 'warning', message: '--default-ssl-certificate: "no name" cannot stand here' },
-    { severity: 'warning', message: '--configmap: there is no ConfigMap a/lost' },
+    {
+      severity: 'warning',
+      message: '--configmap: there is no ConfigMap a/lost',
+      help: /until then no key of it counts/,
+    },
   ])
-  const license = await load(printController(['--maxmind-license-key=tellnobody', '--no-such-flag=tellnobody']))
-  t.notMatch(JSON.stringify(license.diagnostics), 'tellnobody')
+  const unknown = await load(
+    printController(['--maxmind-license-key=tellnobody', '--confgmap=tellnobody', '--constructor=tellnobody']),
+  )
+  t.match(unknown.diagnostics, [
+    { message: '--confgmap: ingress-nginx has no such flag', help: 'did you mean --configmap?' },
+    { message: '--constructor: ingress-nginx has no such flag' },
+  ])
+  t.notMatch(JSON.stringify(unknown.diagnostics), 'tellnobody')
 })
 
 t.test(
@@ -253,6 +282,18 @@ t.test('--default-ssl-certificate is served to all names that no other certifica
   t.match(explained.stdout, /default\/all/)
 })
 
+t.test('ssl-passthrough acts where the controller runs with --enable-ssl-passthrough', async (t) => {
+  const passed = async (...words: readonly string[]) => {
+    const ingress = printIngresses({ a: { nginx: { 'ssl-passthrough': 'true' } } })
+    const all = ['--watch-ingress-without-class', ...words]
+    const { model } = await load([printController(all), ingress, printService('web')].join('---\n'))
+    return model.certificates.some(({ passthrough }) => passthrough !== undefined)
+  }
+  t.ok(await passed('--enable-ssl-passthrough'))
+  t.notOk(await passed())
+  t.notOk(await passed('--enable-ssl-passthrough=false'))
+})
+
 t.test('Services of the controller open no ports, since the gateway takes its place', async (t) => {
   const service = (name: string, selector: string, namespace = 'ingress-nginx') =>
     `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: ${selector}, ports: [{port: 80}]}\n`
@@ -270,16 +311,17 @@ t.test('Services of the controller open no ports, since the gateway takes its pl
 
 t.test('settings exist for all flags, and a flag stands in one list alone', async (t) => {
   const names = new Set(SETTING_LIST.map(({ name }) => name))
-  for (const setting of Object.values(FLAG_SETTINGS)) t.ok(names.has(setting), setting)
-  const all = [...Object.keys(FLAG_SETTINGS), ...CLASS_FLAGS, ...Object.keys(REFUSED_FLAGS)]
+  for (const setting of FLAG_SETTINGS.values()) t.ok(names.has(setting), setting)
+  const all = [...FLAG_SETTINGS.keys(), ...CLASS_FLAGS, PASSTHROUGH_FLAG, ...REFUSED_FLAGS.keys()]
   t.equal(new Set(all).size, all.length)
 })
 
 t.test(`${PAGE} lists every flag`, async (t) => {
   const rows = [
-    ...Object.entries(FLAG_SETTINGS).map(([name, setting]) => `| \`--${name}\` | exact | \`${setting}\` |`),
+    ...[...FLAG_SETTINGS].map(([name, setting]) => `| \`--${name}\` | exact | \`${setting}\` |`),
     ...CLASS_FLAGS.map((name) => `| \`--${name}\` | exact | \`ingressClasses\` |`),
-    ...Object.entries(REFUSED_FLAGS).map(([name, why]) => `| \`--${name}\` | refused | ${why} |`),
+    `| \`--${PASSTHROUGH_FLAG}\` | exact | without it \`ssl-passthrough\` of Ingresses has no effect |`,
+    ...[...REFUSED_FLAGS].map(([name, why]) => `| \`--${name}\` | refused | ${why} |`),
   ]
   const page = readFileSync(PAGE, 'utf8')
   const table = `\n| flag | support | here |\n|---|---|---|\n${rows.join('\n')}\n`
