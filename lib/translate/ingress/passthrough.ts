@@ -65,7 +65,8 @@ export function findPassthrough(
   if (own.some(isClosed))
     return refuse('a path of the host is closed, since a guard of it cannot be done', 'mend the guard')
   const { action } = route
-  if (action.type === 'unavailable') return refuse(action.reason, 'name a Service that can be reached')
+  // That the Service cannot be reached is told already.
+  if (action.type === 'unavailable') return undefined
   if (action.type !== 'forward') return refuse('its path / leads to no single Service', 'name one Service')
   return Object.freeze({ host, upstream: action.upstream, owner, field: Object.freeze(findPathField(route)) })
 }
