@@ -174,7 +174,7 @@ export const SETTINGS = {
   watch: boolean({ default: true, restart: true, doc: 'Reload when a file changes.' }),
   ingressClasses: strings({
     default: [],
-    doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" serves all, and "-" those without a class. Empty: the IngressClass objects decide.',
+    doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" is any class, "-" none. Empty: the IngressClass objects decide.',
   }),
   nodeName: string({
     default: '',
