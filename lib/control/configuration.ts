@@ -224,7 +224,7 @@ export class ConfigurationLoader {
     const isInFile = resolved.provenance.get('routes') === 'file'
     const origin = isInFile && document ? veilSettings(document.origin) : undefined
     checkDefaults(resolved.settings.routes, origin, problems)
-    const failed = problems.items.some(({ code, severity }) => severity === 'error' && !HARMLESS.has(code))
+    const failed = problems.items.some(isFailure)
     if (!failed || !this.#lastGood) {
       diagnostics.addAll(problems.items)
       if (!failed) this.#lastGood = { resolved, at: this.#clock.now() }
@@ -275,9 +275,11 @@ function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[
 /** Errors with codes of settings that keep no setting from being used: of two documents the first is in force, and guards close routes. */
 const HARMLESS: ReadonlySet<string> = new Set(['PORTICO_SET_DUPLICATE', 'PORTICO_SET_CONTROLLER'])
 
+function isFailure({ code, severity }: Diagnostic): boolean {
+  return severity === 'error' && !HARMLESS.has(code)
+}
+
 /** True if a setting could not be used as written. */
 export function hasSettingErrors(diagnostics: readonly Diagnostic[]): boolean {
-  return diagnostics.some(
-    ({ code, severity }) => severity === 'error' && code.startsWith('PORTICO_SET_') && !HARMLESS.has(code),
-  )
+  return diagnostics.some((one) => one.code.startsWith('PORTICO_SET_') && isFailure(one))
 }

@@ -2,7 +2,7 @@
 import { isNormalPath, splitTarget } from '../base/path.ts'
 import { TextMemo } from '../base/text-memo.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
-import { createNames, createRemover, type Field, type FieldNames, hyphenate, keepFields } from './field-lines.ts'
+import { createNames, type Field, type FieldNames, hyphenate, keepFields, SoughtNames } from './field-lines.ts'
 import { compileFields, compileTemplate, type Template, writeTemplate } from './field-template.ts'
 import { type FilterAnswer, type FilterRequest, type PendingAnswer, type Question, QuestionFailure } from './spec.ts'
 import { splitUrl } from './url-template.ts'
@@ -61,7 +61,7 @@ export class AuthServer {
   readonly #redirect: Template | undefined
   readonly #added: Template
   /** Leaves out of the gateway's own fields those that others take the place of; undefined: there are none. */
-  readonly #strip: ((lines: string) => string) | undefined
+  readonly #replaced: SoughtNames | undefined
   /** Says by the name of a field as it was sent whether the server gets it. */
   readonly #isSent: (name: string) => boolean
 
@@ -75,7 +75,7 @@ export class AuthServer {
     const names = createNames(added.map(([name]) => name))
     this.#added = compileFields(added)
     const replaced = [...OWN].filter((name) => names.has(name))
-    this.#strip = replaced.length === 0 ? undefined : createRemover(replaced)
+    this.#replaced = replaced.length === 0 ? undefined : new SoughtNames(replaced)
     const known = new TextMemo(MAX_KNOWN, (name) => {
       const folded = hyphenate(name)
       return isSent(folded, sent) && !names.has(folded)
@@ -95,7 +95,7 @@ export class AuthServer {
     const { pathname, query } = request
     const asked = this.#redirect === undefined ? pathname + query : writeTemplate(this.#redirect, request)
     const own = composeLines(request, asked)
-    const told = this.#strip?.(own) ?? own
+    const told = this.#replaced?.remove(own) ?? own
     const lines = told + writeTemplate(this.#added, request) + keepFields(request.lines, this.#isSent)
     const { answer, cancel } = request.ask({
       ...this.#question,

@@ -1,15 +1,15 @@
 /** Whether a body may be coded anew, and how: `no-transform` and Accept-Encoding. HOT */
-import { createMarker, joinValues } from './field-lines.ts'
+import { joinValues, SoughtNames } from './field-lines.ts'
 
 /** Digests of the bytes as they were sent: who changes the bytes makes them wrong (RFC 9530). */
 export const DIGEST_NAMES: ReadonlySet<string> = new Set(['content-digest', 'content-md5', 'digest', 'repr-digest'])
 
 const CONTROL = 1
-const mark = createMarker(['cache-control', ...DIGEST_NAMES])
+const FORBIDDING = new SoughtNames(['cache-control', ...DIGEST_NAMES])
 
 /** True if a message forbids that intermediaries change its body, or has a digest of it (RFC 9111 §5.2.1.6 and §5.2.2.6). */
 export function isTransformForbidden(lines: string): boolean {
-  const present = mark(lines)
+  const present = FORBIDDING.mark(lines)
   if (present > CONTROL) return true
   return present === CONTROL && /(?:^|[\s,])no-transform(?:$|[\s,])/i.test(joinValues(lines, 'cache-control')!)
 }

@@ -76,18 +76,6 @@ export function keepFields(lines: string, isKept: (name: string) => boolean): st
   return kept
 }
 
-/** Makes what leaves out the fields of these names. */
-export function createRemover(names: Iterable<string>): (lines: string) => string {
-  const sought = new SoughtNames(names)
-  return (lines) => sought.remove(lines)
-}
-
-/** Makes what says which of these names have a field, as `SoughtNames.mark` does. */
-export function createMarker(names: Iterable<string>): (lines: string) => number {
-  const sought = new SoughtNames(names)
-  return (lines) => sought.mark(lines)
-}
-
 /** Names that are looked for in field lines. */
 export class SoughtNames {
   /** In lower case. */
@@ -163,7 +151,7 @@ export class FieldLines {
   private fronts: number
   private backs: number
 
-  /** `traces` are those of the names, where they are known beforehand. */
+  /** `traces` are the traces of all names in `lines`; left out: they are read from the lines. */
   constructor(lines: string, traces: NameTraces = traceLines(lines)) {
     this.text = lines
     this.fronts = traces.fronts
@@ -189,7 +177,7 @@ export class FieldLines {
     if (names.mayStand(this.fronts, this.backs)) this.text = names.remove(this.text)
   }
 
-  /** Adds lines at the end; `traces` are those of their names, where these are known beforehand. */
+  /** Adds lines at the end. The second argument has the traces of their names; left out: they are read from the lines. */
   add(lines: string, { fronts, backs }: NameTraces = traceLines(lines)): void {
     this.text += lines
     this.fronts |= fronts
@@ -202,8 +190,12 @@ export class FieldLines {
   }
 }
 
+const OWN_FIELDS = new SoughtNames(['date', 'server'])
+
 /** Leaves out of an answer of a server that was asked beside the request what the gateway writes itself. */
-export const removeOwnFields: (lines: string) => string = createRemover(['date', 'server'])
+export function removeOwnFields(lines: string): string {
+  return OWN_FIELDS.remove(lines)
+}
 
 export function printFields(fields: readonly Field[]): string {
   return fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')

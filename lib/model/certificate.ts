@@ -25,15 +25,6 @@ export type Certificate = Readonly<{
   owner?: ResourceRef
 }>
 
-/** A host whose TLS connections go to an upstream as they are. */
-export type TlsPassthrough = Readonly<{
-  /** Exact name or `*.wildcard`, lower case. */
-  host: string
-  upstream: UpstreamKey
-  owner: ResourceRef
-  field: FieldPath
-}>
-
 /** Which certificate a host gets, and why. Routing never looks at SNI (I-29). */
 export type CertificateBinding = Readonly<{
   /** Exact name or `*.wildcard`, lower case; `''` is every name that no other binding covers. */

@@ -1,6 +1,6 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { FilterChain } from '../filters/chain.ts'
-import { createRemover } from '../filters/field-lines.ts'
+import { SoughtNames } from '../filters/field-lines.ts'
 import { type AskedPage, type BodyChange, type ErrorPage, FilterHead } from '../filters/spec.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { CodedAnswer } from './coded-answer.ts'
@@ -25,7 +25,7 @@ export type DraftHead = { -readonly [Field in keyof AnswerHead]: AnswerHead[Fiel
 export const HELD_BYTES = 65_536
 
 /** Fields that describe a body, and not the one that a page puts in its place (RFC 9110 §8, §14). */
-const removeBodyFields = createRemover([
+const BODY_FIELDS = new SoughtNames([
   'accept-ranges',
   'content-digest',
   'content-disposition',
@@ -93,7 +93,7 @@ export function findAsked(context: RequestContext, status: number): AskedPage | 
 
 /** The field lines of an answer whose body a page replaces. */
 export function putLines(lines: string, page: Pick<ErrorPage, 'lines'>): string {
-  return removeBodyFields(lines) + page.lines
+  return BODY_FIELDS.remove(lines) + page.lines
 }
 
 function putPage(head: DraftHead, page: ErrorPage): void {

@@ -38,6 +38,9 @@ export const SETTINGS_KIND = 'GatewayConfiguration'
 /** Every setting, in the order of the table. */
 export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS)
 
+/** By dotted name. */
+export const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST.map((one) => [one.name, one]))
+
 const PREFIX = 'PORTICO_'
 
 /** `https.redirectPort` → `PORTICO_HTTPS_REDIRECT_PORT`, `externalIPs.enabled` → `PORTICO_EXTERNAL_IPS_ENABLED` */

@@ -1,5 +1,6 @@
 /** "Did you mean", within a budget: thousands of dangling references among thousands of names must not cost a search each. */
 import { findNearest } from '../base/nearest.ts'
+import { printName } from '../base/resource-name.ts'
 
 /** Names compared before no more suggestions are made; about a second of work. */
 const BUDGET = 1_000_000
@@ -36,4 +37,15 @@ export class NameIndex {
   namespaceOf(name: string): string | undefined {
     return this.#namespaces.get(name)
   }
+}
+
+/** The `namespace/name` of an object that has nearly this one; undefined: there is none. */
+export function findNearestObject(
+  name: string,
+  objects: readonly Readonly<{ meta: Readonly<{ namespace: string; name: string }> }>[],
+): string | undefined {
+  return findNearest(
+    name,
+    objects.map(({ meta }) => printName(meta)),
+  )
 }

@@ -264,12 +264,12 @@ export class Translator {
       },
       diagnostics,
     )
-    const reached = this.#upstreams.all(upstreams, targets, listUrlKeys(asking))
+    const allUpstreams = this.#upstreams.all(upstreams, targets, listUrlKeys(asking))
     const listeners = this.#listeners.list(plan, this.#upstreams, settings)
-    reportDenied(listeners, reached, resources, diagnostics)
+    reportDenied(listeners, allUpstreams, resources, diagnostics)
     const model = Object.freeze({
       tables: Object.freeze([table]),
-      upstreams: reached,
+      upstreams: allUpstreams,
       services: this.#views.view(services, upstreams, targets, plan.exposures),
       listeners,
       certificates,

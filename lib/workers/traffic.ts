@@ -327,7 +327,7 @@ export class Traffic {
         if (listener === undefined || isServiceListener(listener)) return undefined
         const key = this.#snapshot?.certificates.find(servername)?.passthrough
         const entry = key === undefined ? undefined : this.#snapshot?.passthroughs.get(key)
-        return entry && ((socket) => this.#relays.open(socket, entry))
+        return entry && (() => this.#relays.open(connection, entry))
       },
       defaultCertificate,
       ticketSecret,

@@ -40,10 +40,10 @@ const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\
 export type TlsTerminator = IdleSource & { accept(socket: Socket): void }
 
 /**
- * Finds what takes a connection, with the bytes that were read put back into it, whose TLS does not end here; by the name that the client
- * asks for, in normal form. Undefined: TLS ends here.
+ * Looks for another one to take a connection, by the name that the client asks for, in normal form. What it gives takes the connection once
+ * the bytes that were read are put back. Undefined: TLS ends here.
  */
-export type Passthrough = (servername: string, socket: Socket) => ((socket: Socket) => void) | undefined
+export type Passthrough = (servername: string, socket: Socket) => (() => void) | undefined
 
 export type TlsTerminatorOptions = Readonly<{
   settings: Settings
@@ -129,11 +129,11 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
       server.emit('connection', socket)
     }
 
-    function passThrough(take: (socket: Socket) => void): void {
+    function passThrough(take: () => void): void {
       giveUp()
       putBack(socket, received)
       socket.allowHalfOpen = true
-      take(socket)
+      take()
     }
 
     function giveUp(): void {

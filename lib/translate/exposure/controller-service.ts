@@ -1,18 +1,19 @@
 /** Services of a controller whose place this gateway takes: what they lead to is the gateway itself, whose ports are open anyway. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { printName } from '../../base/resource-name.ts'
+import { splitName } from '../../base/resource-name.ts'
 import { type ControllerWorkload, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isExposed } from './node-port.ts'
 
 /** The workload whose place is taken: the one that the setting controllerWorkload has, which is written or found. */
-export function listWorkloads(
+export function findWorkload(
   resources: ResourceSet,
-  { compatibility, controllerWorkload: name }: TranslationSettings,
-): readonly ControllerWorkload[] {
-  if (compatibility !== 'ingress-nginx') return []
-  return [...resources.all('Deployment'), ...resources.all('DaemonSet')].filter(({ meta }) => printName(meta) === name)
+  { compatibility, controllerWorkload }: TranslationSettings,
+): ControllerWorkload | undefined {
+  if (compatibility !== 'ingress-nginx') return undefined
+  const { namespace, name } = splitName(controllerWorkload)
+  return resources.get('Deployment', namespace, name) ?? resources.get('DaemonSet', namespace, name)
 }
 
 export type DividedServices = Readonly<{
@@ -23,10 +24,10 @@ export type DividedServices = Readonly<{
 
 export function divideServices(
   services: readonly Service[],
-  workloads: readonly ControllerWorkload[],
+  workload: ControllerWorkload | undefined,
 ): DividedServices {
-  if (workloads.length === 0) return { others: services, standIn: undefined }
-  const leadsThere = (service: Service): boolean => workloads.some((workload) => selects(service, workload))
+  if (workload === undefined) return { others: services, standIn: undefined }
+  const leadsThere = (service: Service): boolean => selects(service, workload)
   return {
     others: services.filter((service) => !leadsThere(service)),
     standIn: services.find((service) => isExposed(service) && leadsThere(service)),

@@ -13,7 +13,7 @@ import { KeyOrder, keepList, Memo, Sieve } from '../reuse.ts'
 import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Allocations, Ledger } from './allocation.ts'
-import { type DividedServices, divideServices, listWorkloads, reportStandIn } from './controller-service.ts'
+import { type DividedServices, divideServices, findWorkload, reportStandIn } from './controller-service.ts'
 import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
 import { GATEWAY_LISTENERS, makeGatewayListener, resolvePaths } from './gateway-listener.ts'
 import { readListenerOptions } from './listener-option.ts'
@@ -57,8 +57,8 @@ export class ListenerSet {
 
   /** Sets those apart that lead to a controller whose place is taken. */
   divide(services: readonly Service[], resources: ResourceSet, settings: TranslationSettings): DividedServices {
-    const workloads = listWorkloads(resources, settings)
-    return this.#divided.get('divided', [services, ...workloads], () => divideServices(services, workloads))
+    const workload = findWorkload(resources, settings)
+    return this.#divided.get('divided', [services, workload], () => divideServices(services, workload))
   }
 
   /** `others` come oldest first. */

@@ -1,11 +1,11 @@
 /** The Service of the setting defaultBackendService: requests that no rule takes go to its first port. */
-import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { findNearest } from '../../base/nearest.ts'
+import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
 import type { Origin } from '../../base/position.ts'
-import { printName } from '../../base/resource-name.ts'
+import { splitName } from '../../base/resource-name.ts'
 import type { Ingress, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { TranslationSettings } from '../settings.ts'
+import { findNearestObject } from '../suggestion.ts'
 
 /** Undefined: the setting names none, or none that can be used, which is reported. */
 export function findDefaultBackend(
@@ -14,17 +14,14 @@ export function findDefaultBackend(
   diagnostics: DiagnosticList,
 ): Service | undefined {
   if (name === '') return undefined
-  const [namespace = '', own = ''] = name.split('/')
+  const { namespace, name: own } = splitName(name)
   const service = resources.get('Service', namespace, own)
   if (service !== undefined && service.ports.length > 0) return service
-  const near = findNearest(
-    name,
-    resources.all('Service').map(({ meta }) => printName(meta)),
-  )
-  const fault = service !== undefined ? 'has no port' : 'not found'
-  const advice = service === undefined && near !== undefined ? `did you mean "${near}"? ` : ''
+  const near = service === undefined ? findNearestObject(name, resources.all('Service')) : undefined
+  const fault = service === undefined ? 'not found' : 'has no port'
+  const outcome = 'requests that no rule takes are answered 404 until then'
   diagnostics.add('PORTICO_REF_SERVICE_NOT_FOUND', `defaultBackendService: service "${name}" ${fault}`, {
-    help: `${advice}requests that no rule takes are answered 404 until then`,
+    help: near === undefined ? outcome : addOutcome(`did you mean "${near}"?`, outcome),
   })
   return undefined
 }

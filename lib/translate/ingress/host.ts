@@ -4,7 +4,7 @@ import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
 import { isOff, isOfHosts } from '../../filters/registry.ts'
 import { type Ingress, type IngressBackend, printResource } from '../../kubernetes/resource.ts'
-import type { TlsPassthrough } from '../../model/certificate.ts'
+import type { CertificateBinding } from '../../model/certificate.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { GatewayListener } from '../../model/listener.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
@@ -56,8 +56,8 @@ export type TranslatedHosts = Readonly<{
   routes: number
   /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
-  /** Hosts whose TLS does not end here. */
-  passthroughs: readonly TlsPassthrough[]
+  /** Of hosts whose TLS does not end here. */
+  passthroughs: readonly CertificateBinding[]
 }>
 
 /** The claims of one Ingress. */
@@ -112,7 +112,7 @@ type SettledHost = Readonly<{
   filters: readonly FilterConfig[] | undefined
   virtualHost: VirtualHost
   /** Undefined: TLS ends here. */
-  passthrough: TlsPassthrough | undefined
+  passthrough: CertificateBinding | undefined
   shadowed: readonly ShadowedRoute[]
   starving: readonly Starving[]
   diagnostics: readonly Diagnostic[]

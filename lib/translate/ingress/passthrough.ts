@@ -2,7 +2,7 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
-import type { TlsPassthrough } from '../../model/certificate.ts'
+import type { CertificateBinding } from '../../model/certificate.ts'
 import { NAME_FIELD, type ResourceRef } from '../../model/resource-ref.ts'
 import { findPathField, type Route, type VirtualHost } from '../../model/route.ts'
 import { isClosed } from './backend.ts'
@@ -12,14 +12,14 @@ import { findSource } from './nginx/alias.ts'
 type Claim = Readonly<{ ingress: Ingress; options: HostOptions; owner: ResourceRef; routes: readonly Route[] }>
 
 /**
- * Undefined: the TLS of the host ends here. `claims` come oldest first: the Ingress that named the host decides, since others, of whatever
+ * The binding of a host whose TLS is passed through; undefined: it ends here. `claims` come oldest first: the Ingress that named the host decides, since others, of whatever
  * namespace, could take connections that are not theirs. What keeps that from being done is reported.
  */
 export function findPassthrough(
   { host, routes, filters = [] }: VirtualHost,
   claims: readonly Claim[],
   diagnostics: DiagnosticList,
-): TlsPassthrough | undefined {
+): CertificateBinding | undefined {
   const claim = claims.find(({ options }) => options.passesTls)
   if (claim === undefined) return undefined
   const [first] = claims
@@ -68,7 +68,15 @@ export function findPassthrough(
   // That the Service cannot be reached is told already.
   if (action.type === 'unavailable') return undefined
   if (action.type !== 'forward') return refuse('its path / leads to no single Service', 'name one Service')
-  return Object.freeze({ host, upstream: action.upstream, owner, field: Object.freeze(findPathField(route)) })
+  const { upstream } = action
+  return Object.freeze({
+    host,
+    certificate: undefined,
+    passthrough: upstream,
+    reason: `TLS is passed through to ${upstream}`,
+    owner,
+    field: Object.freeze(findPathField(route)),
+  })
 }
 
 /** True for a path that stands for all below it. */

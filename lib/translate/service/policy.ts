@@ -4,7 +4,7 @@
  */
 import { findAuthorityFault } from '../../base/authority-file.ts'
 import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
-import { findNearest } from '../../base/nearest.ts'
+import { splitName } from '../../base/resource-name.ts'
 import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { resolveValue } from '../../settings/policy.ts'
@@ -22,6 +22,7 @@ import { readRouteOption } from '../ingress/route-option.ts'
 import { readServiceOptions } from '../ingress/service-option.ts'
 import { findOptionName } from '../route-policy/option.ts'
 import type { TranslationSettings } from '../settings.ts'
+import { findNearestObject } from '../suggestion.ts'
 
 /**
  * Undefined where the Service sets nothing. What cannot be used is left out. `policies` is what its RoutePolicies set, `ingresses` what
@@ -131,10 +132,9 @@ export function checkServiceSettings(
   diagnostics: DiagnosticList,
 ): void {
   for (const key of Object.keys(settings.services)) {
-    const [namespace = '', name = ''] = key.split('/')
+    const { namespace, name } = splitName(key)
     if (resources.get('Service', namespace, name) || resources.getRefused('Service', namespace, name)) continue
-    const known = resources.all('Service').map(({ meta }) => `${meta.namespace}/${meta.name}`)
-    const nearest = findNearest(key, known)
+    const nearest = findNearestObject(key, resources.all('Service'))
     const message = `services in the settings: service "${name}" not found in namespace "${namespace}"`
     diagnostics.add('PORTICO_REF_SERVICE_NOT_FOUND', message, {
       help: nearest ? `did you mean "${nearest}"?` : 'settings of Services are for those that a manifest defines',

@@ -5,10 +5,10 @@ import { type Diagnostic, DiagnosticList, type DiagnosticNote } from '../../base
 import { matchesHostPattern } from '../../base/hostname.ts'
 import { compareText } from '../../base/order.ts'
 import type { FieldPath, SourcePosition } from '../../base/position.ts'
-import { printName } from '../../base/resource-name.ts'
+import { printName, splitName } from '../../base/resource-name.ts'
 import { type Ingress, type IngressTls, printResource, type Secret } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
-import type { Certificate, CertificateBinding, TlsPassthrough } from '../../model/certificate.ts'
+import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
 import { createRef, NAME_FIELD, type ResourceRef } from '../../model/resource-ref.ts'
 import { KeyOrder, Memo, Sieve } from '../reuse.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -32,15 +32,11 @@ type TlsClaims = Readonly<{
 
 /** What is said of TLS beside tls sections. */
 type TlsTerms = Readonly<{
-  passthroughs: readonly TlsPassthrough[]
+  /** Of hosts whose TLS does not end here. */
+  passthroughs: readonly CertificateBinding[]
   /** The Secret for all names that no other certificate covers, `namespace/name`; empty: none. */
   rest: string
 }>
-
-function bindPassthrough({ host, upstream, owner, field }: TlsPassthrough): CertificateBinding {
-  const reason = `TLS is passed through to ${upstream}`
-  return Object.freeze({ host, certificate: undefined, passthrough: upstream, reason, owner, field })
-}
 
 /** True if a certificate covers a host. Its common name counts only if it has no alternative names. */
 function coversHost(certificate: Certificate, host: string): boolean {
@@ -55,7 +51,6 @@ export class CertificateBinder {
   readonly #missing = new Memo<string, MissingSecret>(isDeepStrictEqual)
   readonly #claims = new Memo<Ingress, TlsClaims>()
   readonly #rest = new Memo<'rest', CertificateBinding>()
-  readonly #passed = new Memo<TlsPassthrough, CertificateBinding>()
   readonly #secured = new Sieve<Ingress>(({ tls }) => tls.length > 0)
   readonly #order = new KeyOrder(compareBoundHosts)
   #resources!: ResourceSet
@@ -110,11 +105,9 @@ export class CertificateBinder {
         if (!bindings.has(binding.host)) bindings.set(binding.host, { ingress, binding })
       }
     }
-    const passed = passthroughs.map((one) => this.#passed.get(one, [], () => bindPassthrough(one)))
-    this.#passed.sweep()
-    const hosts = new Set(passed.map(({ host }) => host))
-    const bound = [...bindings.values()].flatMap(({ binding }) => (hosts.has(binding.host) ? [] : [binding]))
-    bound.push(...passed)
+    const passed = new Set(passthroughs.map(({ host }) => host))
+    const bound = [...bindings.values()].flatMap(({ binding }) => (passed.has(binding.host) ? [] : [binding]))
+    bound.push(...passthroughs)
     const rest = fallback === '' ? undefined : this.#bindRest(fallback, reported, diagnostics)
     if (rest !== undefined) bound.push(rest)
     return Object.freeze(this.#order.sort(bound, ({ host }) => host))
@@ -122,7 +115,7 @@ export class CertificateBinder {
 
   /** The binding of all names that no other certificate covers; undefined, and reported, if the Secret cannot be used. */
   #bindRest(name: string, reported: Set<ReadSecret>, diagnostics: DiagnosticList): CertificateBinding | undefined {
-    const [namespace = '', own = ''] = name.split('/')
+    const { namespace, name: own } = splitName(name)
     const secret = this.#resources.get('Secret', namespace, own)
     if (secret === undefined) {
       const { failure, help, notes } = this.#describeLost(namespace, own)

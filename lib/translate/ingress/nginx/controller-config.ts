@@ -9,14 +9,11 @@ import { printName } from '../../../base/resource-name.ts'
 import { findContentField, readContent } from '../../../kubernetes/config-map.ts'
 import { type ConfigMap, printResource, type Resource } from '../../../kubernetes/resource.ts'
 import type { ControllerConfig } from '../../../settings/compatibility.ts'
-import { SETTING_LIST } from '../../../settings/resolve.ts'
-import type { NamedSetting } from '../../../settings/tree.ts'
+import { SETTINGS_BY_NAME } from '../../../settings/resolve.ts'
 import { type ControllerText, findGroup, isIdleKey, KEY_NAMES, type KeyGroup, REFUSED_KEYS } from './controller-keys.ts'
 
 /** The names that the charts and the manifests of ingress-nginx give it. */
 const USUAL_NAME = /(?:^|-)(?:ingress-nginx-controller|nginx-ingress-controller)$|^nginx-configuration$/
-
-const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST.map((one) => [one.name, one]))
 
 /** What keeps requests out. */
 const GUARDS: ReadonlySet<string> = new Set(['routes.allowSourceRange', 'routes.authUrl', 'routes.denySourceRange'])

@@ -10,8 +10,7 @@ import {
   type Resource,
 } from '../../../kubernetes/resource.ts'
 import { type ControllerFlags, NGINX_CONTROLLER } from '../../../settings/compatibility.ts'
-import { SETTING_LIST } from '../../../settings/resolve.ts'
-import type { NamedSetting } from '../../../settings/tree.ts'
+import { SETTINGS_BY_NAME } from '../../../settings/resolve.ts'
 import { CLASSLESS, CONTROLLER } from '../ingress-class.ts'
 import { readFlag } from './feature.ts'
 
@@ -67,8 +66,6 @@ const FLAG_NAMES: ReadonlySet<string> = new Set([
   ...REFUSED_FLAGS.keys(),
   ...IDLE_FLAGS,
 ])
-
-const SETTINGS_BY_NAME: ReadonlyMap<string, NamedSetting> = new Map(SETTING_LIST.map((one) => [one.name, one]))
 
 /** `refused` have errors, which are told where they are read. */
 export function readControllerFlags(

@@ -1,6 +1,5 @@
 /** The controller of ingress-nginx as the manifests show it: its workload and its ConfigMap. */
 import type { DiagnosticList } from '../../../base/diagnostics.ts'
-import { findNearest } from '../../../base/nearest.ts'
 import { printName } from '../../../base/resource-name.ts'
 import { type ControllerWorkload, printResource, type Resource } from '../../../kubernetes/resource.ts'
 import { keepFirst } from '../../../kubernetes/store.ts'
@@ -10,26 +9,38 @@ import {
   type ControllerFlags,
   NGINX_CONTROLLER,
 } from '../../../settings/compatibility.ts'
+import { findNearestObject } from '../../suggestion.ts'
 import { readControllerConfig } from './controller-config.ts'
 import { listServedClasses, readControllerFlags } from './controller-flags.ts'
 
 export class NginxController implements Controller {
-  readonly #resources: readonly Resource[]
-  readonly #refused: readonly Resource[]
-  readonly #workloads: readonly ControllerWorkload[]
+  readonly #all: readonly Resource[]
+  readonly #allRefused: readonly Resource[]
+  #kept: readonly Resource[] | undefined
 
-  /** `refused` have errors. Of several objects with one name the first counts, as everywhere. */
+  /** `refused` have errors. */
   constructor(resources: readonly Resource[], refused: readonly Resource[]) {
-    this.#resources = keepFirst(resources.filter(({ kind }) => KINDS.has(kind)))
-    this.#refused = refused.filter(({ kind }) => kind === 'ConfigMap')
-    this.#workloads = this.#resources.filter(
-      (one): one is ControllerWorkload => one.kind === 'Deployment' || one.kind === 'DaemonSet',
-    )
+    this.#all = resources
+    this.#allRefused = refused
+  }
+
+  /** Of several objects with one name the first counts, as everywhere. Most configurations have no controller, and are not asked for them. */
+  get #resources(): readonly Resource[] {
+    this.#kept ??= keepFirst(this.#all.filter(({ kind }) => KINDS.has(kind)))
+    return this.#kept
+  }
+
+  get #refused(): readonly Resource[] {
+    return this.#allRefused.filter(({ kind }) => kind === 'ConfigMap')
+  }
+
+  get #workloads(): readonly ControllerWorkload[] {
+    return this.#resources.filter(isWorkload)
   }
 
   isServed(ingressClasses: readonly string[] | undefined): boolean {
-    if (ingressClasses === undefined) return this.#workloads.length > 0
-    return this.#resources.some(
+    if (ingressClasses === undefined) return this.#all.some(isWorkload)
+    return this.#all.some(
       (one) =>
         one.kind === 'IngressClass' &&
         one.controller === NGINX_CONTROLLER &&
@@ -74,15 +85,16 @@ export class NginxController implements Controller {
   }
 
   #reportLost(written: string, diagnostics: DiagnosticList): void {
-    const nearest = findNearest(
-      written,
-      this.#workloads.map(({ meta }) => printName(meta)),
-    )
+    const nearest = findNearestObject(written, this.#workloads)
     diagnostics.add('PORTICO_SET_FIELD_VALUE', `controllerWorkload: there is no controller ${written}`, {
       help:
         nearest === undefined ? 'write namespace/name of its Deployment or DaemonSet' : `did you mean "${nearest}"?`,
     })
   }
+}
+
+function isWorkload(one: Resource): one is ControllerWorkload {
+  return one.kind === 'Deployment' || one.kind === 'DaemonSet'
 }
 
 /** The kinds that say something of a controller. */
