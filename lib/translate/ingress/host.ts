@@ -8,16 +8,8 @@ import type { CertificateBinding } from '../../model/certificate.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { GatewayListener } from '../../model/listener.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
-import {
-  findPathField,
-  listShares,
-  type Route,
-  type RouteAction,
-  type ShadowedRoute,
-  type VirtualHost,
-} from '../../model/route.ts'
+import { listShares, type Route, type RouteAction, type ShadowedRoute, type VirtualHost } from '../../model/route.ts'
 import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
-import type { UpstreamKey } from '../../model/upstream.ts'
 import { compareRank } from '../../routing/rank.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from '../reuse.ts'
 import type { IngressPolicies } from '../route-policy/attachment.ts'
@@ -27,7 +19,8 @@ import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { listAsking } from './asked-server.ts'
 import { createReference, isClosed, type Reference, type Resolution, reportBackend } from './backend.ts'
-import { addCanary, type CanaryTerms } from './canary.ts'
+import type { CanaryTerms } from './canary.ts'
+import { joinCanaries, reportLostCanary } from './canary-routes.ts'
 import { addAnswers, addPaths, type ConditionalAnswer } from './conditional-answer.ts'
 import { reportFallThrough } from './fall-through.ts'
 import { reportFilterFits } from './filter-fit.ts'
@@ -172,7 +165,7 @@ export class HostMerger {
       shadowed.push(...one.shadowed)
       starving.push(...one.starving)
     }
-    for (const claims of this.#canaries.values()) for (const one of claims) reportLost(one, diagnostics)
+    for (const claims of this.#canaries.values()) for (const one of claims) reportLostCanary(one, diagnostics)
     const isServed = (host: string): boolean => this.#isServed(host)
     for (const { ingress, claims } of this.#redirecting.filter(ingresses)) {
       reportRedirectNeeds(ingress, claims.hosts, isServed, diagnostics)
@@ -353,8 +346,8 @@ export function listReferences(ingress: Ingress, splits: readonly FilterMention[
 }
 
 /**
- * The claims of an Ingress, or of the `owner` that it stands for; `resolutions` are in the order of its references. `guards` close all its routes, and some of them the
- * routes of other Ingresses on its hosts.
+ * The claims of an Ingress, or of the `owner` that it stands for; `resolutions` are in the order of its references. `guards` close all
+ * its routes, and some of them the routes of other Ingresses on its hosts.
  */
 export function claimRoutes(
   ingress: Ingress,
@@ -485,19 +478,6 @@ function settle(
   }
 }
 
-/** Reports a canary on a host that no other Ingress has (CA1). */
-function reportLost({ ingress, host, rule }: HostClaims, diagnostics: DiagnosticList): void {
-  diagnostics.add(
-    'PORTICO_ANN_CANARY',
-    `no other Ingress has the host ${host === '' ? '*' : host}: the canary serves nothing`,
-    {
-      position: ingress.origin.locate(['spec', 'rules', rule]),
-      resource: printResource(ingress),
-      help: 'give it the host of the Ingress whose requests it is to get',
-    },
-  )
-}
-
 /** Where a route of the host does without a filter of the host, that is a filter of all the other routes. */
 function divideFilters(
   routes: readonly Route[],
@@ -552,53 +532,6 @@ function answerRoutes(settled: readonly Route[], host: string, claims: readonly 
     return answers.length === 0 || isClosed(route) ? [route] : addAnswers(route, answers)
   })
   return routes.sort(compareRank)
-}
-
-/** The routes with those of the canaries beside them, in order of rank. */
-function joinCanaries(
-  settled: readonly Route[],
-  all: readonly HostClaims[],
-  diagnostics: DiagnosticList,
-): readonly Route[] {
-  let routes = settled
-  /** Of a Service one canary counts (CA2). */
-  const taken = new Set<UpstreamKey>()
-  for (const { canary: terms, routes: own, ingress, empty } of all) {
-    if (terms === undefined) continue
-    for (const { path, pathType, action, rule, item } of own) {
-      const report = (message: string, help: string): void =>
-        diagnostics.add('PORTICO_ANN_CANARY', message, {
-          position: ingress.origin.locate(findPathField({ rule, item })),
-          resource: printResource(ingress),
-          help,
-        })
-      const main = settled.find((one) => one.path === path && one.pathType === pathType)
-      if (main === undefined) {
-        report(
-          `no other Ingress has the path "${path}" (${pathType}) of this host: the canary serves nothing`,
-          'give it the path and the type of the path whose requests it is to get',
-        )
-      } else if (main.action.type !== 'forward') {
-        if (main.action.type === 'split')
-          report(
-            'the requests of the other Ingress are divided already: the canary serves nothing',
-            'leave split of the other Ingress out, or name this Service in it',
-          )
-      } else if (taken.has(main.action.upstream)) {
-        report(`another canary has "${path}" already: this one serves nothing`, 'keep one of them')
-      } else if (action.type === 'forward' && !empty.has(action)) {
-        const { upstream } = main.action
-        taken.add(upstream)
-        const owner = all.find((one) => one.owner === main.owner)
-        const { sessionCookie } = owner === undefined ? {} : readAliases(owner.ingress).hosts
-        const canary = { terms, action, sessionCookie }
-        routes = routes.flatMap((one) =>
-          one.action.type === 'forward' && one.action.upstream === upstream ? addCanary(one, canary) : [one],
-        )
-      }
-    }
-  }
-  return routes === settled ? settled : [...routes].sort(compareRank)
 }
 
 /** The first route of each Ingress to each upstream without endpoints. */

@@ -18,8 +18,8 @@ export const CLASSLESS = '-'
 
 /**
  * Picks the Ingresses to serve, in order of rank. If given, `settings.ingressClasses` decides: it names the classes to serve, or
- * all with `*`, or those without a class with `-`; an Ingress without a class has the default IngressClass. Without the setting IngressClass objects decide. Without
- * either, class names only inform and every Ingress is served.
+ * all with `*`, or those without a class with `-`; an Ingress without a class has the default IngressClass. Without the setting
+ * IngressClass objects decide. Without either, class names only inform and every Ingress is served.
  */
 export function selectIngresses(
   resources: ResourceSet,
