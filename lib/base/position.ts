@@ -32,6 +32,32 @@ export type Origin = {
   read(path: FieldPath): unknown
 }
 
+/** An origin that looks for each path elsewhere: at another path, and perhaps of another origin. */
+export function redirectOrigin(
+  { file }: Origin,
+  find: (path: FieldPath) => readonly [origin: Origin, path: FieldPath],
+): Origin {
+  return {
+    file,
+    locate(path, line) {
+      const [origin, at] = find(path)
+      return origin.locate(at, line)
+    },
+    locateKey(path) {
+      const [origin, at] = find(path)
+      return origin.locateKey(at)
+    },
+    hides(path) {
+      const [origin, at] = find(path)
+      return origin.hides(at)
+    },
+    read(path) {
+      const [origin, at] = find(path)
+      return origin.read(at)
+    },
+  }
+}
+
 /** Prints a field path as the API server does: `spec.ports[0].nodePort`, `data[tls.crt]`. */
 export function printFieldPath(path: FieldPath): string {
   let out = ''

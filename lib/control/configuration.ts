@@ -29,7 +29,7 @@ import type { Settings } from '../settings/table.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { type Allocations, NO_ALLOCATIONS } from '../translate/exposure/allocation.ts'
 import { NginxController } from '../translate/ingress/nginx/controller.ts'
-import { GivenAnnotations } from '../translate/ingress/nginx/given-annotations.ts'
+import { IngressAnnotator } from '../translate/ingress/nginx/given-annotations.ts'
 import { checkDefaults } from '../translate/route-policy/default-options.ts'
 import { Translator } from '../translate/translate.ts'
 import { findAllocationFile, readAllocations } from './allocations.ts'
@@ -97,7 +97,7 @@ export class ConfigurationLoader {
   readonly #clock: Clock
   readonly #provider: Provider
   readonly #store = new ResourceStore()
-  readonly #annotations = new GivenAnnotations()
+  readonly #annotator = new IngressAnnotator()
   readonly #secrets: SecretSources
   #translator: Translator | undefined
   #recalled: Allocations = NO_ALLOCATIONS
@@ -152,7 +152,7 @@ export class ConfigurationLoader {
     const written = keepSettings(last?.written, resolved)
     const settings = start ? keepSettings(last?.settings, keepRestartSettings(start, written)) : written
     const [given, refused] = [manifests.resources, manifests.refused].map((some) =>
-      this.#annotations.apply(some, settings.annotationsPrefix, annotations),
+      this.#annotator.apply(some, settings.annotationsPrefix, annotations),
     ) as [readonly Resource[], readonly Resource[]]
     const resources = this.#store.update(given, ++this.#generation, diagnostics, refused)
     if (this.#translator === undefined) {

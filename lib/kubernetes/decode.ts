@@ -1,7 +1,7 @@
 /** Turns documents into resources: splits lists, checks and decodes each object, and sets the settings aside. */
 import path from 'node:path'
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
-import type { FieldPath, Origin } from '../base/position.ts'
+import { type Origin, redirectOrigin } from '../base/position.ts'
 import { veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { decodeController } from './ingress-controller.ts'
@@ -125,7 +125,7 @@ class DocumentDecoder {
     for (const [index, item] of items.entries()) {
       const isUntyped = itemKind !== undefined && isMapping(item) && !Object.hasOwn(item, 'kind')
       const value = isUntyped ? Object.assign(Object.create(null), { apiVersion, kind: itemKind }, item) : item
-      const origin = shiftOrigin(list.origin, ['items', index])
+      const origin = redirectOrigin(list.origin, (at) => [list.origin, ['items', index, ...at]])
       this.decode({ value, origin, index: list.index, inFolder: false }, isFlawed)
     }
   }
@@ -254,16 +254,6 @@ function printObject(kind: string, value: unknown): string {
   return isScoped
     ? `${kind} ${typeof namespace === 'string' && namespace ? namespace : 'default'}/${name}`
     : `${kind} ${name}`
-}
-
-function shiftOrigin(origin: Origin, prefix: FieldPath): Origin {
-  return {
-    file: origin.file,
-    locate: (at) => origin.locate([...prefix, ...at]),
-    locateKey: (at) => origin.locateKey([...prefix, ...at]),
-    hides: (at) => origin.hides([...prefix, ...at]),
-    read: (at) => origin.read([...prefix, ...at]),
-  }
 }
 
 /** In `help`, FOLDER stands for the folder of the file. */

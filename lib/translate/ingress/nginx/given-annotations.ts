@@ -3,9 +3,9 @@
  * `--annotations-prefix`), and those that its ConfigMap gives to Ingresses that do not have them (`global-auth-url` and its like).
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { FieldPath, Origin } from '../../../base/position.ts'
+import { type FieldPath, redirectOrigin } from '../../../base/position.ts'
 import type { Ingress, Resource } from '../../../kubernetes/resource.ts'
-import type { ControllerAnnotations, GivenAnnotations as Given } from '../../../settings/compatibility.ts'
+import type { ControllerAnnotations, GivenAnnotations } from '../../../settings/compatibility.ts'
 import { isSameList } from '../../reuse.ts'
 import { CONTROLLER_DOMAIN, NGINX_DOMAIN, readFlag } from './feature.ts'
 
@@ -24,9 +24,9 @@ const AUTH = /^auth-(?!type|secret|realm|tls)/
 const AUTH_URL = 'auth-url'
 
 /** An Ingress that is changed by the same things stays the same object. */
-export class GivenAnnotations {
+export class IngressAnnotator {
   #domain = NGINX_DOMAIN
-  #given: Given | undefined
+  #given: GivenAnnotations | undefined
   #withheld: readonly string[] = []
   #changed = new WeakMap<Ingress, Ingress>()
 
@@ -75,23 +75,17 @@ export class GivenAnnotations {
       ([name]) => !(hasAuth && name.startsWith(NGINX_DOMAIN) && AUTH.test(name.slice(NGINX_DOMAIN.length))),
     )
     const added = names.map((name) => [nameOf(name), given.values.get(name)!.value] as const)
-    return change(ingress, Object.fromEntries([...kept, ...added]), (origin) => {
-      const fields = new Map(names.map((name) => [nameOf(name), given.values.get(name)!.field]))
-      const isGiven = (path: FieldPath): boolean => isAnnotation(path) && fields.has(String(path[2]))
-      const findKey = (path: FieldPath): FieldPath => fields.get(String(path[2]))!
-      return {
-        file: origin.file,
-        locate: (path, line) => (isGiven(path) ? given.origin.locate(findKey(path), line) : origin.locate(path, line)),
-        locateKey: (path) => (isGiven(path) ? given.origin.locateKey(findKey(path)) : origin.locateKey(path)),
-        hides: (path) => (isGiven(path) ? given.origin.hides(findKey(path)) : origin.hides(path)),
-        read: (path) => (isGiven(path) ? given.origin.read(findKey(path)) : origin.read(path)),
-      }
+    const fields = new Map(names.map((name) => [nameOf(name), given.values.get(name)!.field]))
+    const changed = Object.fromEntries([...kept, ...added])
+    return change(ingress, changed, (path) => {
+      const field = isAnnotation(path) ? fields.get(String(path[2])) : undefined
+      return field === undefined ? [ingress.origin, path] : [given.origin, field]
     })
   }
 }
 
 /** True if both give the same, from the same places. */
-function isSame(a: Given | undefined, b: Given | undefined): boolean {
+function isSame(a: GivenAnnotations | undefined, b: GivenAnnotations | undefined): boolean {
   if (a === undefined || b === undefined) return a === b
   return a.origin === b.origin && isDeepStrictEqual([a.values, a.withoutAuth], [b.values, b.withoutAuth])
 }
@@ -110,7 +104,9 @@ function withholdAnnotations(ingress: Ingress, withheld: readonly string[]): Ing
   const names = new Set(withheld.map((name) => NGINX_DOMAIN + name))
   const entries = Object.entries(ingress.meta.annotations)
   const left = entries.filter(([name]) => !names.has(name))
-  return left.length === entries.length ? ingress : change(ingress, Object.fromEntries(left), (origin) => origin)
+  return left.length === entries.length
+    ? ingress
+    : change(ingress, Object.fromEntries(left), (path) => [ingress.origin, path])
 }
 
 /** EA9: true for an Ingress that the auth server of all Ingresses guards. */
@@ -129,26 +125,17 @@ const PLAIN_PATH = /^[-\w./~]*$/
 
 function renameAnnotations(ingress: Ingress, domain: string): Ingress {
   const entries = Object.entries(ingress.meta.annotations)
-  const isConcerned = ([name]: readonly [string, string]): boolean =>
-    name.startsWith(domain) || name.startsWith(NGINX_DOMAIN)
+  const isConcerned = ([name]: readonly [string, string]): boolean => name.startsWith(domain) || isNginx(name)
   if (domain === NGINX_DOMAIN || !entries.some(isConcerned)) return ingress
   const annotations = Object.fromEntries(
     entries
-      .filter(([name]) => !name.startsWith(NGINX_DOMAIN))
+      .filter(([name]) => !isNginx(name))
       .map(([name, value]) => [name.startsWith(domain) ? NGINX_DOMAIN + name.slice(domain.length) : name, value]),
   )
-  return change(ingress, annotations, (origin) => {
-    const findWritten = (path: FieldPath): FieldPath =>
-      isAnnotation(path) && String(path[2]).startsWith(NGINX_DOMAIN)
-        ? [...ANNOTATIONS, domain + String(path[2]).slice(NGINX_DOMAIN.length), ...path.slice(3)]
-        : path
-    return {
-      file: origin.file,
-      locate: (path, line) => origin.locate(findWritten(path), line),
-      locateKey: (path) => origin.locateKey(findWritten(path)),
-      hides: (path) => origin.hides(findWritten(path)),
-      read: (path) => origin.read(findWritten(path)),
-    }
+  return change(ingress, annotations, (path) => {
+    const isNginxOne = isAnnotation(path) && isNginx(String(path[2]))
+    const written = isNginxOne ? [...ANNOTATIONS, domain + String(path[2]).slice(NGINX_DOMAIN.length)] : path
+    return [ingress.origin, written]
   })
 }
 
@@ -156,12 +143,12 @@ function isAnnotation(path: FieldPath): boolean {
   return path.length > 2 && path[0] === ANNOTATIONS[0] && path[1] === ANNOTATIONS[1]
 }
 
-/** The Ingress with other annotations, and with the places of these. */
+/** The Ingress with other annotations, whose places `find` finds. */
 function change(
   ingress: Ingress,
   annotations: Ingress['meta']['annotations'],
-  wrap: (origin: Origin) => Origin,
+  find: Parameters<typeof redirectOrigin>[1],
 ): Ingress {
   const meta = Object.freeze({ ...ingress.meta, annotations: Object.freeze(annotations) })
-  return Object.freeze({ ...ingress, meta, origin: wrap(ingress.origin) })
+  return Object.freeze({ ...ingress, meta, origin: redirectOrigin(ingress.origin, find) })
 }

@@ -682,3 +682,21 @@ t.test('canaries stand beside the answers of a snippet', async (t) => {
     t.equal((await ask()).status, 200, door)
   }
 })
+
+t.test('in an item of a List a line of a snippet is told by its own place too', async (t) => {
+  const { diagnostics } = translateText(`apiVersion: v1
+kind: List
+items:
+  - apiVersion: networking.k8s.io/v1
+    kind: Ingress
+    metadata:
+      name: a
+      annotations:
+        nginx.ingress.kubernetes.io/configuration-snippet: |
+          gzip on;
+          proxy_buffer_size 4k;
+    spec: {rules: [{host: a.test}]}
+`)
+  const told = diagnostics.find(({ message }) => message.includes('proxy_buffer_size'))
+  t.match(told, { message: /line 2: /, position: { line: 11, column: 11 } })
+})
