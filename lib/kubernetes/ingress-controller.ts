@@ -2,38 +2,13 @@
 import { checkDnsSubdomain } from './format.ts'
 import { decodeMeta } from './metadata.ts'
 import type { FieldReader } from './reader.ts'
-import type { ControllerFlag, ControllerWorkload } from './resource.ts'
+import type { CommandWord, ControllerWorkload } from './resource.ts'
 
 const BINARY = '/nginx-ingress-controller'
 /** Names of its image in the registries of Kubernetes, Quay, Bitnami and Rancher. */
 const IMAGE = /(?:^|\/)(?:ingress-nginx\/controller|nginx-ingress-controller)(?:-chroot)?(?:[:@]|$)/
 
-/** Flags that stand without a value; all others take the next argument where they have no `=`. */
-const SWITCHES: ReadonlySet<string> = new Set([
-  'deep-inspect',
-  'disable-catch-all',
-  'disable-full-test',
-  'disable-leader-election',
-  'disable-svc-external-name',
-  'disable-sync-events',
-  'enable-annotation-validation',
-  'enable-metrics',
-  'enable-ssl-chain-completion',
-  'enable-ssl-passthrough',
-  'enable-topology-aware-routing',
-  'ingress-class-by-name',
-  'metrics-per-host',
-  'metrics-per-undefined-host',
-  'profiling',
-  'report-node-internal-ip-address',
-  'report-status-classes',
-  'update-status',
-  'update-status-on-shutdown',
-  'version',
-  'watch-ingress-without-class',
-])
-
-/** Undefined: it runs something else, of which nothing matters here. */
+/** Undefined: the workload runs another program than the controller, and Portico does not need it. */
 export function decodeController(root: FieldReader, kind: ControllerWorkload['kind']): ControllerWorkload | undefined {
   const template = root.child('spec').child('template')
   const container = template.child('spec').items('containers').find(isController)
@@ -46,7 +21,7 @@ export function decodeController(root: FieldReader, kind: ControllerWorkload['ki
     meta,
     origin: root.report.origin,
     podLabels: template.child('metadata').stringMap('labels'),
-    flags: Object.freeze(['command', 'args'].flatMap((field) => readFlags(container, field, variables))),
+    command: Object.freeze(['command', 'args'].flatMap((field) => readWords(container, field, variables))),
   }) as ControllerWorkload
 }
 
@@ -66,18 +41,11 @@ function readVariables(container: FieldReader, namespace: string): ReadonlyMap<s
   return found
 }
 
-/** `--name=value`, `--name value`, or `--name` of a switch. */
-function readFlags(container: FieldReader, field: string, variables: ReadonlyMap<string, string>): ControllerFlag[] {
-  const words = container.strings(field).map((word) => expand(word, variables))
-  const flags: ControllerFlag[] = []
-  for (let index = 0; index < words.length; index++) {
-    const [, name, written] = /^--([a-z][-a-z0-9]*)(?:=([\s\S]*))?$/.exec(words[index]!) ?? []
-    if (name === undefined) continue
-    const path = container.at(field, index)
-    const value = written ?? (SWITCHES.has(name) ? 'true' : words[++index])
-    if (value !== undefined) flags.push(Object.freeze({ name, value, path }))
-  }
-  return flags
+/** With its variables in their place. */
+function readWords(container: FieldReader, field: string, variables: ReadonlyMap<string, string>): CommandWord[] {
+  return container
+    .strings(field)
+    .map((word, index) => Object.freeze({ text: expand(word, variables), path: container.at(field, index) }))
 }
 
 /** Kubernetes, `Container.args`: `$(NAME)` is a variable of the container, `$$(NAME)` is a text, and an unknown one stays. */

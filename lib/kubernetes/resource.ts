@@ -211,15 +211,15 @@ export type Namespace = ResourceOf<'Namespace', object>
 
 // ---- apps/v1 Deployment and DaemonSet, where one runs the controller of ingress-nginx
 
-/** A flag on the command line of the controller: `--name=value`. */
-export type ControllerFlag = Readonly<{ name: string; value: string; path: FieldPath }>
+/** A word of the command line of a container. */
+export type CommandWord = Readonly<{ text: string; path: FieldPath }>
 
 type WorkloadOf<Kind extends 'Deployment' | 'DaemonSet'> = ResourceOf<
   Kind,
   {
     /** The labels of its Pods. */
     podLabels: Readonly<Record<string, string>>
-    flags: readonly ControllerFlag[]
+    command: readonly CommandWord[]
   }
 >
 export type ControllerWorkload = WorkloadOf<'Deployment'> | WorkloadOf<'DaemonSet'>

@@ -1,14 +1,10 @@
 /** The command line of the controller of ingress-nginx, as its Deployment or DaemonSet has it, in settings of Portico's own. */
 import { addOutcome, type DiagnosticList } from '../../../base/diagnostics.ts'
 import { findNearest } from '../../../base/nearest.ts'
+import type { FieldPath } from '../../../base/position.ts'
 import { printName } from '../../../base/resource-name.ts'
 import { veilPosition } from '../../../base/veil.ts'
-import {
-  type ControllerFlag,
-  type ControllerWorkload,
-  printResource,
-  type Resource,
-} from '../../../kubernetes/resource.ts'
+import { type ControllerWorkload, printResource, type Resource } from '../../../kubernetes/resource.ts'
 import { type ControllerFlags, NGINX_CONTROLLER } from '../../../settings/compatibility.ts'
 import { SETTINGS_BY_NAME } from '../../../settings/resolve.ts'
 import { CLASSLESS, CONTROLLER } from '../ingress-class.ts'
@@ -59,6 +55,33 @@ const IDLE_FLAGS = (
   'validating-webhook-certificate validating-webhook-key version'
 ).split(' ')
 
+/** Flags that stand without a value; all others take the next word where they have no `=`. */
+const SWITCHES: ReadonlySet<string> = new Set(
+  (
+    'deep-inspect disable-catch-all disable-full-test disable-leader-election disable-svc-external-name ' +
+    'disable-sync-events enable-annotation-validation enable-metrics enable-ssl-chain-completion ' +
+    'enable-ssl-passthrough enable-topology-aware-routing ingress-class-by-name metrics-per-host ' +
+    'metrics-per-undefined-host profiling report-node-internal-ip-address report-status-classes update-status ' +
+    'update-status-on-shutdown version watch-ingress-without-class'
+  ).split(' '),
+)
+
+/** A flag on the command line: `--name=value`, `--name value`, or `--name` of a switch. */
+type Flag = Readonly<{ name: string; value: string; path: FieldPath }>
+
+/** By name; of a flag that is given twice the last one counts. */
+function readFlags({ command }: ControllerWorkload): ReadonlyMap<string, Flag> {
+  const flags = new Map<string, Flag>()
+  for (let index = 0; index < command.length; index++) {
+    const { text, path } = command[index]!
+    const [, name, written] = /^--([a-z][-a-z0-9]*)(?:=([\s\S]*))?$/.exec(text) ?? []
+    if (name === undefined) continue
+    const value = written ?? (SWITCHES.has(name) ? 'true' : command[++index]?.text)
+    if (value !== undefined) flags.set(name, { name, value, path })
+  }
+  return flags
+}
+
 const FLAG_NAMES: ReadonlySet<string> = new Set([
   ...FLAG_SETTINGS.keys(),
   ...CLASS_FLAGS,
@@ -75,8 +98,8 @@ export function readControllerFlags(
   diagnostics: DiagnosticList,
 ): ControllerFlags {
   const settings = new Map<string, unknown>([['controllerWorkload', printName(workload.meta)]])
-  const last = new Map(workload.flags.map((flag) => [flag.name, flag]))
-  const warn = ({ name, path }: ControllerFlag, message: string, help: string): void =>
+  const flags = readFlags(workload)
+  const warn = ({ name, path }: Flag, message: string, help: string): void =>
     diagnostics.add('PORTICO_SET_CONTROLLER', `--${name}: ${message}`, {
       severity: 'warning',
       // What an unknown flag has may be a secret.
@@ -86,7 +109,7 @@ export function readControllerFlags(
     })
   const maps = [...resources, ...refused].flatMap((one) => (one.kind === 'ConfigMap' ? [printName(one.meta)] : []))
   let count = 0
-  for (const flag of last.values()) {
+  for (const flag of flags.values()) {
     const { name, value } = flag
     const setting = FLAG_SETTINGS.get(name)
     const why = REFUSED_FLAGS.get(name)
@@ -109,9 +132,9 @@ export function readControllerFlags(
       warn(flag, why, 'what it says does not hold here')
     }
   }
-  count += CLASS_FLAGS.filter((name) => last.has(name)).length
+  count += CLASS_FLAGS.filter((name) => flags.has(name)).length
   settings.set('ingressClasses', listServedClasses(workload, resources))
-  const passesTls = readFlag(last.get(PASSTHROUGH_FLAG)?.value) === true
+  const passesTls = readFlag(flags.get(PASSTHROUGH_FLAG)?.value) === true
   return Object.freeze({
     name: printResource(workload),
     part: 'flag',
@@ -127,7 +150,8 @@ export function readControllerFlags(
  * `--controller-class`. Those of Portico's own stay served.
  */
 export function listServedClasses(workload: ControllerWorkload, resources: readonly Resource[]): readonly string[] {
-  const read = (name: string): string | undefined => workload.flags.findLast((one) => one.name === name)?.value
+  const flags = readFlags(workload)
+  const read = (name: string): string | undefined => flags.get(name)?.value
   const controllers = [read('controller-class') || NGINX_CONTROLLER, CONTROLLER]
   const named = resources.flatMap((one) =>
     one.kind === 'IngressClass' && controllers.includes(one.controller) ? [one.meta.name] : [],
