@@ -107,7 +107,7 @@ function describeRequest(
   if (certificate) {
     const { binding, reason } = certificate
     const place = binding ? `  ${printLine(locateField(binding, locate))}` : ''
-    rows.push(['  certificate', printCertificateName(binding), escapeText(reason) + place])
+    rows.push(['  certificate', escapeText(findCertificateName(binding) ?? 'none'), escapeText(reason) + place])
   }
   return rows
 }
@@ -221,8 +221,9 @@ function isRead({ listener, certificate }: Explanation): boolean {
   return listener?.layer !== 'L4' && certificate?.binding?.passthrough === undefined
 }
 
-function printCertificateName(binding: CertificateBinding | undefined): string {
-  return binding?.passthrough === undefined ? escapeText(binding?.certificate?.name ?? 'default') : 'none'
+/** Undefined where TLS is passed through. */
+function findCertificateName(binding: CertificateBinding | undefined): string | undefined {
+  return binding?.passthrough === undefined ? (binding?.certificate?.name ?? 'default') : undefined
 }
 
 function printSent(
@@ -365,7 +366,7 @@ export function explanationJson(
       })),
     },
     certificate: certificate && {
-      name: certificate.binding?.passthrough === undefined ? (certificate.binding?.certificate?.name ?? 'default') : '',
+      name: findCertificateName(certificate.binding) ?? '',
       reason: certificate.reason,
       source: certificate.binding && printPlace(locateField(certificate.binding, locate)),
     },

@@ -145,7 +145,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     url.scheme === 'https' && serverName !== undefined ? explainCertificate(model, serverName, options) : undefined
   const passed = certificate?.binding?.passthrough
   if (passed !== undefined)
-    return explainPassthrough(model, passed, { url, path: { normal, query, notes }, certificate })
+    return explainPassthrough(model, passed, { url, path: { normal, query, notes } }, certificate)
   const portFault = findPortFault(model, url, options)
   const base = { url, path: { normal, query, notes }, host, certificate, ...(portFault !== undefined && { portFault }) }
   if (normal === undefined || hostname === undefined) {
@@ -250,39 +250,34 @@ function explainListener(
     isRead && path.normal === undefined
       ? { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason: path.notes.join('; ') }
       : ((isRead ? judgeBody(url, [upstream], undefined, options) : undefined) ?? findLack(listener.upstream, upstream))
-  return {
-    ...asked,
-    answer,
-    host: {
-      hostname: parseAuthority(url.authority ?? url.host)?.hostname,
-      virtualHost: undefined,
-      reason: 'not looked at: the port is one of a Service',
-      misses: [],
-      leftOut: [],
-    },
-    certificate: undefined,
-    ...NOTHING_ASKED,
-    sent: describeSent(url, path.normal, path.query),
-    upstream,
-    listener,
-  }
+  const base = explainUnasked(asked, upstream, 'the port is one of a Service')
+  return { ...base, answer, certificate: undefined, listener }
 }
 
 /** Nobody reads what comes by TLS that is passed through. */
 function explainPassthrough(
   model: Model,
   key: UpstreamKey,
-  asked: Pick<Explanation, 'url' | 'path' | 'certificate'>,
+  asked: Pick<Explanation, 'url' | 'path'>,
+  certificate: Explanation['certificate'],
 ): Explanation {
-  const { url, path } = asked
   const upstream = model.upstreams.get(key)
+  return { ...explainUnasked(asked, upstream, 'TLS is passed through'), answer: findLack(key, upstream), certificate }
+}
+
+/** What is to be said where no rule is asked, for a reason. */
+function explainUnasked(
+  { url, path }: Pick<Explanation, 'url' | 'path'>,
+  upstream: Upstream | undefined,
+  why: string,
+): Omit<Explanation, 'answer' | 'certificate'> {
   return {
-    ...asked,
-    answer: findLack(key, upstream),
+    url,
+    path,
     host: {
       hostname: parseAuthority(url.authority ?? url.host)?.hostname,
       virtualHost: undefined,
-      reason: 'not looked at: TLS is passed through',
+      reason: `not looked at: ${why}`,
       misses: [],
       leftOut: [],
     },
