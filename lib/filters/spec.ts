@@ -107,8 +107,8 @@ export class QuestionFailure extends Error {
 export type Lease = { release(): void }
 
 /**
- * The request as it is to reach an endpoint. Filters may change all of it. The field lines are those of the client, and what a trusted
- * proxy says of it, latin1, `Name: value\r\n` each.
+ * The request as it is to reach an endpoint. Filters may change all of it. Its field lines are the lines that the client sent and the
+ * lines in which a trusted proxy describes the client; each is latin1, `Name: value\r\n`.
  */
 export class FilterDraft extends FieldLines {
   /** Path and query, as they stand in the request line. */

@@ -1,8 +1,9 @@
 /** What is known of the names of fields without a look at their lines: mostly, that a name is not there. HOT */
 
 /**
- * Each name leaves a bit in both numbers, chosen by its length and by its first or its last letter, in whatever case. A name whose bits are
- * missing has no line; of any other the lines have to be looked at.
+ * Each name of a field sets one bit in each of the two numbers. The length and the first letter of the name choose the bit in `fronts`, the
+ * length and the last letter choose the bit in `backs`; upper and lower case choose the same bit. If a bit of a name is not set, no line has
+ * the name. If both bits are set, a line may have the name, and the lines have to be searched.
  */
 export type NameTraces = Readonly<{ fronts: number; backs: number }>
 

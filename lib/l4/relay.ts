@@ -45,7 +45,10 @@ export class Relays {
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
-  /** Takes a connection of which nothing was read, or all was put back, whose peer may shut down its side alone, and which has an error listener. */
+  /**
+   * Takes a connection that has all its bytes: none was read, or all read bytes were put back. The connection is half open
+   * (`allowHalfOpen`), and has an error listener.
+   */
   open(client: Socket, entry: RelayEntry): void {
     const relay = new Relay(client, entry, this.#options, (record) => {
       this.#relays.delete(relay)

@@ -48,7 +48,7 @@ export type ServiceListener = AnyListener &
     /** Stable over reloads: `NodePort default/web:80/TCP [::]:30080`. */
     id: string
     upstream: UpstreamKey
-    /** L4 alone: connections to endpoints begin with a PROXY protocol header v1, whatever the upstream says. */
+    /** L4 alone: the gateway begins each connection to an endpoint with a PROXY header v1, even if the policy of the upstream says `none`. */
     sendsProxyHeader: boolean
     /** The Service. */
     owner: ResourceRef

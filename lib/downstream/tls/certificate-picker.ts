@@ -21,7 +21,7 @@ export type CertificatePickerOptions<S> = {
 export class CertificatePicker<S extends object> {
   readonly #options: CertificatePickerOptions<S>
   readonly #throttle: LogThrottle
-  /** What serves the certificate that the gateway has of its own. */
+  /** What serves the certificate that the gateway has made. */
   readonly #own: S
   /** By fingerprint, for the index in force and the one before: what two reloads in a row do not use is let go. */
   #servers = new Map<string, S>()
@@ -35,7 +35,7 @@ export class CertificatePicker<S extends object> {
     this.#own = options.create(options.defaultCertificate)
   }
 
-  /** What serves the default certificate: that of the configuration, or else the gateway's own. */
+  /** What serves the default certificate: the certificate that the configuration names, or else the one that the gateway has made. */
   get default(): S {
     const certificate = this.#currentIndex()?.find('')?.certificate
     return (certificate && this.#findServer(certificate)) ?? this.#own
