@@ -150,6 +150,11 @@ export class Sighting {
     return this.now - last
   }
 
+  /** Nothing has moved for a while, or a connection was reset. */
+  get isStill(): boolean {
+    return this.client?.isReset || this.endpoint?.isReset || this.stillMs >= STILL_MS
+  }
+
   /** The client has sent its FIN, and nothing has moved for `ms` milliseconds since. */
   hasClientLeft(ms: number): boolean {
     return this.#isOver(this.client, ms)
@@ -243,7 +248,7 @@ export class HangupWatch {
       const still = await runInSlices(this.#findStill())
       const now = this.#clock.monotonic()
       if (still.length > 0 && now >= this.#readAt) await this.#readTable(still, now)
-      await runInSlices(tell(still))
+      await runInSlices(this.#tell(still))
     } catch (thrown) {
       contain('deadline', thrown, undefined)
     } finally {
@@ -260,7 +265,7 @@ export class HangupWatch {
       if (sighting === undefined) continue
       if (sighting.unread.isUnread) {
         sighting.look(now)
-        if (sighting.client?.isReset || sighting.endpoint?.isReset || sighting.stillMs >= STILL_MS) {
+        if (sighting.isStill) {
           // Now: a socket need not be there in the next slice.
           sighting.findRows()
           still.push(sighting)
@@ -282,18 +287,21 @@ export class HangupWatch {
     this.#readAt = startedAt + Math.min(Math.max(MIN_READ_PAUSE, length / BYTES_PER_MS), MAX_READ_PAUSE)
     if (length > 0) for (const sighting of still) sighting.lookAtRows(now)
   }
-}
 
-/** What is read again needs to hear nothing. */
-function* tell(still: readonly Sighting[]): Generator<void, void> {
-  for (const sighting of still) {
-    const { unread } = sighting
-    try {
-      if (unread.sighting === sighting && unread.isUnread) unread.onStill(sighting)
-    } catch (thrown) {
-      contain('deadline', thrown, unread)
+  /** What is read again, or has moved while the table was read, needs to hear nothing. */
+  *#tell(still: readonly Sighting[]): Generator<void, void> {
+    for (const sighting of still) {
+      const { unread } = sighting
+      try {
+        if (unread.sighting === sighting && unread.isUnread) {
+          sighting.look(this.#clock.monotonic())
+          if (sighting.isStill) unread.onStill(sighting)
+        }
+      } catch (thrown) {
+        contain('deadline', thrown, unread)
+      }
+      yield
     }
-    yield
   }
 }
 
