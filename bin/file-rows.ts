@@ -1,15 +1,17 @@
 /** Rows of the configuration that manifests make; nothing is started. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { countDiagnostics } from '../lib/base/diagnostics.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader } from '../lib/control/configuration.ts'
 import type { Watch } from '../lib/providers/provider.ts'
 import { certificatesView } from '../lib/report/certificate-view.ts'
 import { endpointsView } from '../lib/report/endpoint-view.ts'
+import { settingRows } from '../lib/report/setting-rows.ts'
 import { listenersView, routesView, servicesView, settingsView, workersView } from '../lib/report/views.ts'
 import { EXIT } from './command.ts'
 import type { Kind } from './kind.ts'
 import { printProblemCount, printProblems } from './print/problems.ts'
-import { listSettings, type Reading, type RowSource } from './row-source.ts'
+import type { Reading, RowSource } from './row-source.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Milliseconds to wait for further events of the same save. */
@@ -79,6 +81,6 @@ function listRows(
     case 'workers':
       return workersView()
     case 'settings':
-      return listSettings(settingsView(settings), (name) => provenance.get(name) ?? 'default')
+      return settingRows(settingsView(settings), (name) => provenance.get(name) ?? 'default')
   }
 }

@@ -17,6 +17,7 @@ import { loadDefaultCertificate } from './control/default-certificate.ts'
 import { COOKIE_SECRET, loadKeptSecret } from './control/kept-secret.ts'
 import { Reloader } from './control/reload.ts'
 import { explainListenError, StartError } from './control/start-error.ts'
+import type { DnsListing } from './dns/listing.ts'
 import type { DnsServer } from './dns/server.ts'
 import type { Certificate } from './model/certificate.ts'
 import { isServiceListener } from './model/listener.ts'
@@ -30,6 +31,7 @@ import { canBindForWorkers } from './platform/listening-socket.ts'
 import { checkRuntimeFlags } from './platform/runtime-flags.ts'
 import type { Watch } from './providers/provider.ts'
 import { printBoundHost } from './report/certificate-view.ts'
+import { ReloadHistory } from './report/reload-history.ts'
 import { logReloaded, logReloadFailed } from './report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
 import type { Settings } from './settings/table.ts'
@@ -120,6 +122,9 @@ class GatewayProcess implements Gateway {
   readonly #ownsLog: boolean
   readonly #environment: NodeJS.ProcessEnv
   readonly #clock: Clock
+  readonly #version: string
+  readonly #startedAt: number
+  readonly #reloads: ReloadHistory
   /** Those that are read once are as they were at the start. */
   readonly #settings: Settings
   readonly #events = new EventEmitter<GatewayEvents>()
@@ -138,6 +143,7 @@ class GatewayProcess implements Gateway {
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
   #dns: DnsServer | undefined
+  #listDns: () => DnsListing | undefined = () => undefined
   #defaultCertificate: Certificate | undefined
   /** Those that serve no traffic. */
   #ports: Pick<GatewayPorts, 'admin' | 'dns'> = {}
@@ -152,11 +158,14 @@ class GatewayProcess implements Gateway {
     this.#environment = input.environment
     this.#settings = settings
     this.#clock = input.clock ?? systemClock
+    this.#version = input.version ?? 'unknown'
+    this.#startedAt = this.#clock.now()
+    this.#reloads = new ReloadHistory(this.#clock)
     this.#ownsLog = input.log === undefined
     this.log = input.log ?? createLog(settings.log, this.#destination)
     this.#metrics = createMetrics({
       counts: this.#counts,
-      version: input.version ?? 'unknown',
+      version: this.#version,
       endpointSeries: settings.metrics.endpointSeries,
     })
     this.#metrics.watch({
@@ -299,10 +308,13 @@ class GatewayProcess implements Gateway {
 
   async #openDns(): Promise<void> {
     const { DnsServer } = await import('./dns/server.ts')
-    this.#dns = new DnsServer({ log: this.log, clock: this.#clock, first: this.served })
+    const { listDns } = await import('./dns/listing.ts')
+    const server = new DnsServer({ log: this.log, clock: this.#clock, first: this.served })
+    this.#dns = server
+    this.#listDns = () => listDns(server)
     const { address, port } = this.#settings.dns
     try {
-      this.#ports = { ...this.#ports, dns: (await this.#dns.start()).port }
+      this.#ports = { ...this.#ports, dns: (await server.start()).port }
     } catch (error) {
       throw explainListenError(error, { name: 'dns', address, port })
     }
@@ -391,6 +403,10 @@ class GatewayProcess implements Gateway {
     const isUp = this.#carrier?.isUp ?? false
     return {
       ready: this.#isServing,
+      version: this.#version,
+      startedAt: this.#startedAt,
+      reloads: this.#reloads.rows,
+      listDns: this.#listDns,
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
       served: this.served,
       ports: this.ports,
@@ -403,6 +419,7 @@ class GatewayProcess implements Gateway {
   }
 
   #finishReload(result: Reloaded): void {
+    this.#reloads.noteReloaded(result)
     // A log that was given keeps its own level.
     if (this.#ownsLog) this.log.level = result.served.settings.log.level
     this.#metrics.reload(result.kept.length === 0, describeConfiguration(result.served))
@@ -411,6 +428,7 @@ class GatewayProcess implements Gateway {
   }
 
   #failReload(failure: ReloadFailed): void {
+    this.#reloads.noteFailed(failure)
     this.#metrics.reload(false)
     const isHeard = this.#events.emit('reload-failed', failure)
     if (!isHeard) logReloadFailed(this.log, failure)

@@ -254,7 +254,7 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
   if (ports.admin !== undefined) {
     const { address } = settings.admin
     const host = address === '::' || address === '0.0.0.0' ? 'localhost' : printHostPort(address, 0).replace(/:0$/, '')
-    rows.push(['  admin', `${paint('cyan', printUrl('http', host, ports.admin))}   /metrics, /readyz, /api/v1/routes`])
+    rows.push(['  admin', `${paint('cyan', printUrl('http', host, ports.admin))}   dashboard, /metrics, /readyz`])
   }
   if (ports.dns !== undefined) rows.push(['  dns', printDns(settings.dns, ports.dns)])
   return alignColumns(rows, 4)

@@ -1,17 +1,9 @@
 /** The columns of `portico get`, in kubectl's style; columns marked wide appear only with `-o wide`. */
+
 import type { CertificateRow } from '../../lib/report/certificate-view.ts'
 import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
+import type { SettingRow } from '../../lib/report/setting-rows.ts'
 import type { ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
-
-/** One setting, its value in the notation of the settings file, and the value's source (unknown for a running gateway). */
-export type SettingRow = Readonly<{
-  name: string
-  value: unknown
-  text: string
-  default: string
-  environment: string
-  source: string
-}>
 
 type Column<Row> = Readonly<{
   title: string

@@ -16,6 +16,7 @@ import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
 import { printConditions, printListenerManner, printListenerName, printPolicies } from '../../lib/report/print.ts'
+import { printSettingValue } from '../../lib/report/setting-rows.ts'
 import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
 import type { ClientTrail } from '../../lib/request/client-trail.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
@@ -23,7 +24,6 @@ import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } f
 import { findOwner } from '../../lib/upstream/choice/balancer/consistent-hash.ts'
 import { createHashKey } from '../../lib/upstream/choice/balancer/hash-key.ts'
 import { printHostPort } from '../admin-client.ts'
-import { printSettingValue } from './setting.ts'
 import { alignColumns } from './table.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }

@@ -10,6 +10,9 @@ import { ProbedConnections } from '../observe/health/probed-connections.ts'
 import { openAt } from '../platform/listen.ts'
 import { certificatesView } from '../report/certificate-view.ts'
 import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
+import { overviewView } from '../report/overview-view.ts'
+import type { ReloadRow } from '../report/reload-history.ts'
+import { settingRows } from '../report/setting-rows.ts'
 import {
   diagnosticsView,
   listenersView,
@@ -26,6 +29,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
+import { DASHBOARD_PATH, isDashboardPath, serveDashboard } from './dashboard.ts'
 
 /** The present state of the gateway. */
 export type AdminState = Readonly<{
@@ -34,6 +38,9 @@ export type AdminState = Readonly<{
   /** The reasons why it is not ready. */
   reasons?: readonly string[]
   served: ServedConfiguration | undefined
+  version?: string
+  /** Milliseconds since the epoch. */
+  startedAt?: number
   ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
   /** By the id of a Service's listener: `open`, or the reason why it is not. */
   listenerStates?: ReadonlyMap<string, string>
@@ -41,6 +48,10 @@ export type AdminState = Readonly<{
   whyStale?: StaleAddressCheck
   workers?: readonly WorkerFacts[]
   defaultCertificate?: Certificate
+  /** The newest first. */
+  reloads?: readonly ReloadRow[]
+  /** What the DNS server answers; undefined where there is none. */
+  listDns?: () => object | undefined
 }>
 
 export type AdminOptions = {
@@ -62,6 +73,7 @@ export type AdminListener = {
 type View = (served: ServedConfiguration, state: AdminState, now: number) => unknown
 
 const VIEWS: Readonly<Record<string, View>> = {
+  overview: overviewView,
   routes: ({ model, locate }) => routesView(model, locate),
   services: ({ model, locate }) => servicesView(model, locate),
   endpoints: ({ model, locate }, { endpoints, whyStale }) => endpointsView(model, locate, endpoints, whyStale),
@@ -71,7 +83,21 @@ const VIEWS: Readonly<Record<string, View>> = {
     listenersView(settings, model, locate, ports, listenerStates),
   workers: (_served, { workers }) => workersView(workers),
   diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
+  reloads: (_served, { reloads = [] }) => reloads,
   settings: ({ settings }) => settingsView(settings),
+  'setting-rows': ({ settings, provenance }) =>
+    settingRows(settingsView(settings), (name) => provenance.get(name) ?? 'default'),
+  dns: ({ settings: { dns } }, { ports, listDns }) => ({
+    enabled: dns.enabled,
+    zone: dns.zone,
+    address: dns.address,
+    port: ports.dns ?? dns.port,
+    forward: dns.forward,
+    questions: [],
+    names: [],
+    more: 0,
+    ...listDns?.(),
+  }),
 }
 
 /** The views that show figures. */
@@ -83,6 +109,7 @@ const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])
 const INDEX = [
   'Portico admin',
   '',
+  '/dashboard/ what is served and how it does, for a browser',
   '/livez      the process answers',
   '/readyz     it may be sent traffic (also /healthz)',
   '/metrics    Prometheus text format',
@@ -134,7 +161,7 @@ function createApp(options: AdminOptions): FastifyInstance {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     if (PROBES.has(routeOptions.url ?? '')) return
     const { host, origin, authorization } = headers
-    const refusal = refuse({ host, origin, authorization })
+    const refusal = isDashboardPath(routeOptions.url ?? '') ? undefined : refuse({ host, origin, authorization })
     if (!refusal && connections.hasRoomForAnswer()) return
     if (!refusal) {
       await reply.code(503).header('retry-after', '1').send({ message: 'Too many answers are being taken slowly.' })
@@ -153,7 +180,11 @@ function createApp(options: AdminOptions): FastifyInstance {
     reply.code(status).send({ message: status >= 500 ? 'The request failed.' : error.message })
   })
 
-  app.get('/', (_request, reply) => reply.type('text/plain').send(INDEX))
+  app.get('/', ({ headers }, reply) =>
+    headers.accept?.includes('text/html') ? reply.redirect(DASHBOARD_PATH) : reply.type('text/plain').send(INDEX),
+  )
+  app.get('/dashboard', (_request, reply) => reply.redirect(DASHBOARD_PATH))
+  serveDashboard(app)
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))

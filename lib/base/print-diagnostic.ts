@@ -34,6 +34,12 @@ export function printDiagnostic(diagnostic: Diagnostic, paint: Paint = paintNoth
   return lines.join('\n')
 }
 
+/** The source line with the caret line under it; undefined where there is none to show. */
+export function printCaret({ position, severity }: Diagnostic): string | undefined {
+  if (position === undefined || position.excerpt === '') return undefined
+  return printExcerpt(position, severity, '', paintNothing).join('\n')
+}
+
 /** The source line and, under the exact span, the caret line. */
 function printExcerpt(position: SourcePosition, severity: Severity, beside: string, paint: Paint): string[] {
   const { excerpt, line, column, excerptColumn = column } = position

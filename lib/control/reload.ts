@@ -162,11 +162,11 @@ export class Reloader {
 
 /** A loaded configuration as one in force. */
 function serve(
-  { settings, model, diagnostics, resources: { locate } }: Configuration,
+  { settings, provenance, model, diagnostics, resources: { locate } }: Configuration,
   generation: number,
   builtAt: number,
 ): ServedConfiguration {
-  return Object.freeze({ generation, builtAt, settings, model, diagnostics, locate })
+  return Object.freeze({ generation, builtAt, settings, provenance, model, diagnostics, locate })
 }
 
 function countMissing(before: readonly Diagnostic[], after: readonly Diagnostic[]): number {

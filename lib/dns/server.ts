@@ -100,6 +100,11 @@ export class DnsServer {
     this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
   }
 
+  /** The zone in force. */
+  get zone(): Zone {
+    return this.#zone
+  }
+
   /** The number of questions since the start, by type and RCODE. */
   counts(): Iterable<Count> {
     return this.#responder.counts()

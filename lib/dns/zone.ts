@@ -28,6 +28,8 @@ export type Zone = Readonly<{
   ttl: number
   /** The records of a name; undefined if it does not exist. */
   find(name: string): RecordSets | undefined
+  /** The names of Services, with their records; those that exist only above other names are left out. */
+  listNames(): Iterable<readonly [name: string, records: RecordSets]>
   /** The zone that answers for `name`: ours, or the reverse zone of a known address; undefined if none does. */
   authorityOf(name: string): string | undefined
   soa: RecordData
@@ -119,6 +121,15 @@ class ServiceZone implements Zone {
     if (!isWithin(name, this.origin)) return this.#contents.reverse.get(name)
     const prefix = name.slice(0, -this.origin.length - 1)
     return prefix === 'svc' || prefix.endsWith('.svc') ? this.#findService(prefix) : this.#contents.fixed.get(prefix)
+  }
+
+  *listNames(): Generator<readonly [string, RecordSets]> {
+    for (const [namespace, services] of this.#contents.services) {
+      for (const [service, { names }] of services) {
+        const name = `${service}.${namespace}.svc.${this.origin}`
+        for (const [prefix, sets] of names) if (sets.size > 0) yield [prefix === '' ? name : `${prefix}.${name}`, sets]
+      }
+    }
   }
 
   authorityOf(name: string): string | undefined {

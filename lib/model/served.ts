@@ -1,5 +1,6 @@
 /** A configuration in force. */
 import type { Diagnostic } from '../base/diagnostics.ts'
+import type { SettingSource } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Model } from './model.ts'
 import type { Locate } from './resource-ref.ts'
@@ -12,6 +13,8 @@ export type ServedConfiguration = Readonly<{
   settings: Settings
   model: Model
   diagnostics: readonly Diagnostic[]
+  /** Where the value of each setting comes from. */
+  provenance: ReadonlyMap<string, SettingSource>
   /** Finds fields of the manifests that the model was made of. */
   locate: Locate
 }>

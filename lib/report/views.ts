@@ -6,12 +6,13 @@ import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import type { PathPolicy } from '../base/path.ts'
 import type { SourcePosition } from '../base/position.ts'
+import { printCaret } from '../base/print-diagnostic.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import { isServiceListener, type Listener, type ServiceListenerKind } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
-import type { Route } from '../model/route.ts'
+import { findRouteId, type Route } from '../model/route.ts'
 import type { RouteTable } from '../model/route-table.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
@@ -21,6 +22,8 @@ import { printConditions, printListenerName, printPolicies } from './print.ts'
 import { type DescribedShare, describeShares, printWeight } from './shares.ts'
 
 export type RouteRow = Readonly<{
+  /** Its name in logs, metrics and traffic. */
+  id: string
   /** Exact, `*.wildcard`, or `*` for every host. */
   host: string
   path: string
@@ -122,6 +125,8 @@ export type DiagnosticRow = Readonly<{
   file: string | undefined
   line: number | undefined
   column: number | undefined
+  /** The line of the file, and under it a caret; undefined where there is none. */
+  excerpt: string | undefined
   notes: readonly Readonly<{
     message: string
     file: string | undefined
@@ -140,6 +145,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const shares = describeShares(model, route.action)
     return {
+      id: findRouteId(route),
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
@@ -292,15 +298,21 @@ export function workersView(workers: readonly WorkerFacts[] = []): readonly Work
 
 /** What is wrong with the configuration being served. */
 export function diagnosticsView(diagnostics: readonly Diagnostic[]): readonly DiagnosticRow[] {
-  return diagnostics.map(({ severity, code, message, resource, help, position, notes }) => ({
+  return diagnostics.map(printDiagnosticRow)
+}
+
+function printDiagnosticRow(diagnostic: Diagnostic): DiagnosticRow {
+  const { severity, code, message, resource, help, position, notes } = diagnostic
+  return {
     severity,
     code,
     message,
     resource,
     help,
     ...splitPlace(position),
+    excerpt: printCaret(diagnostic),
     notes: notes.map((note) => ({ message: note.message, ...splitPlace(note.position) })),
-  }))
+  }
 }
 
 function splitPlace(position: SourcePosition | undefined): Pick<DiagnosticRow, 'file' | 'line' | 'column'> {

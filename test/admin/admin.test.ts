@@ -32,7 +32,15 @@ async function start(
   refresh = async () => {},
 ) {
   const settings = makeSettings({ 'admin.port': 0, ...changes })
-  const served: ServedConfiguration = { generation: 7, builtAt: 0, settings, model, diagnostics: [], locate }
+  const served: ServedConfiguration = {
+    generation: 7,
+    builtAt: 0,
+    settings,
+    model,
+    diagnostics: [],
+    provenance: new Map(),
+    locate,
+  }
   const current: AdminState = { ready: true, served, ports: { http: 8081 }, ...state }
   const admin = createAdmin({
     settings,
@@ -100,7 +108,15 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
 
 t.test('listeners of Services are listed with their state', async (t) => {
   const { model: full } = translateText(service('web', 'type: NodePort, ports: [{port: 80, nodePort: 30080}]'))
-  const served = { generation: 7, builtAt: 0, settings: makeSettings(), model: full, diagnostics: [], locate }
+  const served = {
+    generation: 7,
+    builtAt: 0,
+    settings: makeSettings(),
+    model: full,
+    diagnostics: [],
+    provenance: new Map(),
+    locate,
+  }
   const id = 'NodePort default/web:80/TCP [::]:30080'
   const { ask } = await start(t, {}, { served, listenerStates: new Map([[id, 'open']]) })
   t.match(JSON.parse((await ask('/api/v1/listeners')).body)[4], { name: 'default/web:80/TCP', state: 'open' })

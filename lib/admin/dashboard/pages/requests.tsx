@@ -1,0 +1,245 @@
+import type { JSX } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { ask, follow } from '../api.ts'
+import { printBytes, printCount, printMs, printTime } from '../format.ts'
+import type { PageProps } from '../main.tsx'
+import { Badge, Clip, Failure, Section, Table, toneOfStatus } from '../parts.tsx'
+import type { RequestDetail, RequestRow } from '../rows.ts'
+
+/** Requests on the page at once. */
+const MOST = 500
+
+const FILTERS = [
+  { name: 'host', label: 'Host' },
+  { name: 'status', label: 'Status: 404, 5xx, >=400' },
+  { name: 'method', label: 'Method' },
+  { name: 'service', label: 'Service' },
+  { name: 'client', label: 'Client' },
+  { name: 'min_duration_ms', label: 'Slower than, ms' },
+] as const
+
+export function RequestsPage({ overview, query }: PageProps): JSX.Element {
+  const [filters, setFilters] = useState<Readonly<Record<string, string>>>({})
+  const [isPaused, setPaused] = useState(false)
+  const [rows, setRows] = useState<readonly RequestRow[]>([])
+  const [failure, setFailure] = useState<Error>()
+  const [dropped, setDropped] = useState(0)
+  const asked = new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== '')).toString()
+  const waiting = useRef<RequestRow[]>([])
+  useEffect(() => {
+    const over = new AbortController()
+    setRows([])
+    ask<readonly RequestRow[]>(`requests?limit=${MOST}&${asked}`, over.signal).then(
+      (found) => {
+        setFailure(undefined)
+        setRows((before) => merge(before, found))
+      },
+      (error) => {
+        if (!over.signal.aborted) setFailure(error as Error)
+      },
+    )
+    return () => over.abort()
+  }, [asked])
+  useEffect(() => {
+    if (isPaused) return
+    const end = follow(
+      `requests/stream?${asked}`,
+      (event, data) => {
+        if (event === 'request') waiting.current.push(JSON.parse(data) as RequestRow)
+        else if (event === 'dropped')
+          setDropped((count) => count + (Number((JSON.parse(data) as { count?: number }).count) || 0))
+      },
+      setFailure,
+    )
+    // Drawn a few times a second, however many come.
+    const timer = setInterval(() => {
+      const news = waiting.current.splice(0)
+      if (news.length > 0) setRows((before) => merge(before, news.reverse()))
+    }, 250)
+    return () => {
+      end()
+      clearInterval(timer)
+    }
+  }, [asked, isPaused])
+  const picked = query.get('id')
+  return (
+    <>
+      {picked !== null && <Detail id={picked} />}
+      <Section
+        title={isPaused ? 'Recent requests, paused' : 'Recent requests, live'}
+        aside={
+          <button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
+            {isPaused ? 'Go on' : 'Pause'}
+          </button>
+        }
+      >
+        <form class="line" onSubmit={(event) => event.preventDefault()}>
+          {FILTERS.map(({ name, label }) => (
+            <input
+              key={name}
+              type="text"
+              aria-label={label}
+              placeholder={label}
+              spellcheck={false}
+              onChange={({ currentTarget }) =>
+                setFilters((before) => ({ ...before, [name]: currentTarget.value.trim() }))
+              }
+            />
+          ))}
+        </form>
+        <Failure failure={failure} />
+        {overview?.records === false && <p class="dim">The gateway keeps no requests (admin.records is off).</p>}
+        {dropped > 0 && <p class="dim">{printCount(dropped, 'request')} came faster than they could be shown.</p>}
+        <Table
+          label="Requests"
+          rows={rows}
+          keyOf={({ request_id, time, worker }) => `${request_id} ${time} ${worker ?? ''}`}
+          empty="None yet."
+          onPick={({ request_id }) => {
+            location.hash = `#/requests?id=${encodeURIComponent(request_id)}`
+          }}
+          columns={[
+            { name: 'Time', width: '5.5rem', cell: ({ time }) => printTime(time) },
+            {
+              name: 'Status',
+              width: '4.5rem',
+              cell: ({ status }) => <Badge tone={toneOfStatus(status)}>{String(status)}</Badge>,
+            },
+            { name: 'Method', width: '5rem', cell: ({ method }) => <Clip text={method} /> },
+            {
+              name: 'Host and target',
+              width: 'minmax(14rem, 2.5fr)',
+              cell: ({ host, target }) => <Clip text={`${host}${target}`} />,
+            },
+            { name: 'Took', width: '5.5rem', isNumber: true, cell: ({ duration_ms }) => printMs(duration_ms) },
+            { name: 'Service', width: 'minmax(9rem, 1fr)', cell: ({ service }) => <Clip text={service ?? '–'} /> },
+            { name: 'Endpoint', width: 'minmax(9rem, 1fr)', cell: ({ endpoint }) => <Clip text={endpoint ?? '–'} /> },
+            { name: 'Client', width: '9rem', cell: ({ client }) => <Clip text={client} /> },
+            {
+              name: 'Cause',
+              width: 'minmax(12rem, 2fr)',
+              cell: ({ code, detail }) => <Clip text={[code, detail].filter(Boolean).join(': ')} />,
+            },
+          ]}
+        />
+      </Section>
+    </>
+  )
+}
+
+/** The newest first, each once. */
+function merge(before: readonly RequestRow[], news: readonly RequestRow[]): readonly RequestRow[] {
+  const seen = new Set<string>()
+  const all = [...news, ...before].filter(({ request_id, time, worker }) => {
+    const key = `${request_id} ${time} ${worker ?? ''}`
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+  return all.sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0)).slice(0, MOST)
+}
+
+function Detail({ id }: { id: string }): JSX.Element {
+  const [found, setFound] = useState<RequestDetail>()
+  const [failure, setFailure] = useState<Error>()
+  useEffect(() => {
+    setFound(undefined)
+    setFailure(undefined)
+    ask<RequestDetail>(`requests/${encodeURIComponent(id)}`).then(setFound, setFailure)
+  }, [id])
+  const facts = found && [
+    ['Route', found.route],
+    ['Ingress', found.ingress],
+    ['Service', found.service],
+    ['Endpoint', found.endpoint],
+    ['Tries', found.tries > 1 ? String(found.tries) : undefined],
+    ['Client', found.client],
+    ['Protocol', `${found.protocol}, ${found.scheme}`],
+    ['Body', `${printBytes(found.bytes_in)} in, ${printBytes(found.bytes_out)} out`],
+    ['Code', found.code],
+    ['Trace', found.trace_id],
+    ['Agent', found.user_agent],
+    ['Worker', found.worker === undefined ? undefined : String(found.worker)],
+  ]
+  return (
+    <Section title={`Request ${id}`} aside={<a href="#/requests">close</a>}>
+      <Failure failure={failure} />
+      {found && (
+        <>
+          <p class="headline">
+            <Badge tone={toneOfStatus(found.status)}>{String(found.status)}</Badge> {found.method} {found.host}
+            {found.target} <span class="dim">{printMs(found.duration_ms)}</span>
+          </p>
+          {found.cause && <p>{found.cause}</p>}
+          <dl class="facts">
+            {facts!
+              .filter(([, value]) => value)
+              .map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name}</dt>
+                  <dd>{value}</dd>
+                </div>
+              ))}
+          </dl>
+          <Timeline request={found} />
+        </>
+      )}
+    </Section>
+  )
+}
+
+type Bar = Readonly<{ name: string; from: number; ms: number; detail: string; tone: string }>
+
+function listBars({ timeline, attempts, filters }: RequestDetail): readonly Bar[] {
+  return [
+    ...timeline.map((each) => ({
+      name: each.event,
+      from: each.at_ms,
+      ms: each.duration_ms ?? 0,
+      detail: each.detail ?? '',
+      tone: 'step',
+    })),
+    ...filters.map((each) => ({
+      name: `filter ${each.name}`,
+      from: each.at_ms,
+      ms: each.duration_ms ?? 0,
+      detail: each.effect,
+      tone: 'filter',
+    })),
+    ...(timeline.some(({ event }) => event.startsWith('try'))
+      ? []
+      : attempts.map((each, index) => ({
+          name: `try ${index + 1}`,
+          from: 0,
+          ms: each.end_ms ?? 0,
+          detail: `${each.endpoint}, ${each.reused ? 'kept connection' : 'new connection'}, ${each.outcome}`,
+          tone: 'try',
+        }))),
+  ].sort((a, b) => a.from - b.from)
+}
+
+function Timeline({ request }: { request: RequestDetail }): JSX.Element {
+  const bars = listBars(request)
+  const first = Math.min(0, ...bars.map(({ from }) => from))
+  const whole = Math.max(request.duration_ms, ...bars.map(({ from, ms }) => from + ms)) - first || 1
+  return (
+    <ol class="timeline" aria-label="Timeline">
+      {bars.map((bar, index) => (
+        <li key={index}>
+          <span class="name">{bar.name}</span>
+          <span class="track" aria-hidden="true">
+            <span
+              class={`bar ${bar.tone}`}
+              style={{ marginLeft: `${(100 * (bar.from - first)) / whole}%`, width: `${(100 * bar.ms) / whole}%` }}
+            />
+          </span>
+          <span class="when">
+            {printMs(bar.from)}
+            {bar.ms > 0 && `, for ${printMs(bar.ms)}`}
+          </span>
+          <span class="detail">{bar.detail}</span>
+        </li>
+      ))}
+    </ol>
+  )
+}

@@ -1,0 +1,75 @@
+/** What is wrong now, in words, the worst first. */
+import { printCount, printTime } from './format.ts'
+import type { Certificate, Diagnostic, Endpoint, Listener, Reload, Worker } from './rows.ts'
+
+export type Problem = Readonly<{ tone: 'bad' | 'warn'; text: string; href: string }>
+
+type Known = Readonly<{
+  diagnostics: readonly Diagnostic[]
+  endpoints: readonly Endpoint[]
+  certificates: readonly Certificate[]
+  listeners: readonly Listener[]
+  workers: readonly Worker[]
+  reloads: readonly Reload[]
+}>
+
+/** Endpoints and certificates that are named; beyond it they are counted. */
+const MOST_NAMED = 5
+
+export function listProblems({
+  diagnostics,
+  endpoints,
+  certificates,
+  listeners,
+  workers,
+  reloads,
+}: Known): readonly Problem[] {
+  const [last] = reloads
+  const problems: Problem[] = []
+  if (last?.outcome === 'refused') {
+    const text = `The change of ${printTime(last.at)} was refused: ${last.reason ?? 'see its problems'}`
+    problems.push({ tone: 'bad', text, href: '#/configuration' })
+  }
+  for (const kept of last?.kept ?? []) problems.push({ tone: 'bad', text: kept, href: '#/configuration' })
+  for (const { name, address, port, enabled, state } of listeners) {
+    if (!enabled || state === 'open' || state === '') continue
+    problems.push({
+      tone: 'bad',
+      text: `Port ${address}:${port} of ${name} is not open: ${state}`,
+      href: '#/configuration',
+    })
+  }
+  for (const { worker, state } of workers) {
+    if (state !== 'serving') problems.push({ tone: 'bad', text: `Worker ${worker} is ${state}`, href: '#/' })
+  }
+  const bad = endpoints.filter(({ state }) => !['ready', 'draining', 'drained'].includes(state))
+  for (const { namespace, service, address, state, reason, ...endpoint } of bad.slice(0, MOST_NAMED)) {
+    const text = `${address} of ${namespace}/${service} is ${state}${reason ? `: ${reason}` : ''}`
+    const tone = state === 'failing' || state === 'stale' ? 'warn' : 'bad'
+    problems.push({ tone, text, href: `#/services?find=${encodeURIComponent(endpoint.name ?? address)}` })
+  }
+  if (bad.length > MOST_NAMED) {
+    problems.push({
+      tone: 'bad',
+      text: `${printCount(bad.length - MOST_NAMED, 'more endpoint')} not ready`,
+      href: '#/services',
+    })
+  }
+  for (const { name, state, daysLeft, hosts } of certificates
+    .filter((each) => each.state !== 'valid')
+    .slice(0, MOST_NAMED)) {
+    const when = daysLeft < 0 ? `expired ${printCount(-daysLeft, 'day')} ago` : state
+    problems.push({
+      tone: daysLeft < 0 ? 'bad' : 'warn',
+      text: `Certificate ${name} of ${hosts.join(', ')}: ${when}`,
+      href: '#/certificates',
+    })
+  }
+  for (const severity of ['error', 'warning'] as const) {
+    const count = diagnostics.filter((each) => each.severity === severity).length
+    if (count === 0) continue
+    const text = `${printCount(count, severity)} in the configuration`
+    problems.push({ tone: severity === 'error' ? 'bad' : 'warn', text, href: '#/configuration' })
+  }
+  return problems
+}

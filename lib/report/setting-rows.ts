@@ -1,0 +1,35 @@
+/** Settings one by one, with where each value comes from. */
+import { environmentName, SETTING_LIST } from '../settings/resolve.ts'
+import type { Setting } from '../settings/setting.ts'
+
+/** One setting, its value in the notation of the settings file, and the value's source. */
+export type SettingRow = Readonly<{
+  name: string
+  value: unknown
+  text: string
+  default: string
+  environment: string
+  source: string
+}>
+
+/** `settings` with what is secret hidden; `findSource` tells where the setting of a name comes from. */
+export function settingRows(settings: unknown, findSource: (name: string) => string): readonly SettingRow[] {
+  return SETTING_LIST.map((setting) => {
+    const { name, path } = setting
+    const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], settings)
+    return {
+      name,
+      value,
+      text: printSettingValue(setting, value),
+      default: printSettingValue(setting, setting.default),
+      environment: environmentName(name),
+      source: findSource(name),
+    }
+  })
+}
+
+export function printSettingValue({ write }: Setting, value: unknown): string {
+  const written = write(value)
+  if (written === '') return '""'
+  return typeof written === 'string' ? written : JSON.stringify(written)
+}
