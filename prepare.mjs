@@ -1,4 +1,4 @@
-// Builds after `npm ci`. Where the compiler was left out with all that is for tests (--omit=dev), npm fetches it for this once.
+// Builds after `npm ci`. Where the compiler and Vite were left out with all that is for tests (--omit=dev), npm fetches them for this once.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 
@@ -10,10 +10,13 @@ rmSync(`${HERE}/dist`, { recursive: true, force: true })
 if (existsSync(`${HERE}/node_modules/typescript`)) run('npm', 'run', 'build')
 else {
   const { packages } = JSON.parse(readFileSync(`${HERE}/package-lock.json`, 'utf8'))
-  const compiler = `typescript@${packages['node_modules/typescript'].version}`
+  const fetchAndRun = (names, ...words) => {
+    const wanted = names.map((name) => `--package=${name}@${packages[`node_modules/${name}`].version}`)
+    run('npm', 'exec', '--yes', ...wanted, '--', ...words)
+  }
   // Types are not checked: they were left out too.
-  const flags = ['--noCheck', '--types', '', '--declaration', 'false']
-  run('npm', 'exec', '--yes', `--package=${compiler}`, '--', 'tsc', ...flags)
+  fetchAndRun(['typescript'], 'tsc', '--noCheck', '--types', '', '--declaration', 'false')
+  if (!process.exitCode) fetchAndRun(['vite', 'preact', 'uplot'], 'vite', 'build', '-c', 'lib/admin/dashboard/vite.config.js', '--logLevel', 'warn')
 }
 
 function run(command, ...words) {

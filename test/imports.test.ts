@@ -11,11 +11,13 @@ type Rule = {
 }
 type Import = { readonly file: string; readonly typeOnly: boolean; readonly target: string }
 
+/** The program of the dashboard runs in browsers. */
+const BROWSER = join('admin', 'dashboard')
+const isOurs = (name: string) => name.endsWith('.ts') && !name.startsWith(`${BROWSER}/`)
+
 let rows = 0
 const rules = readRules(readFileSync(join(LIB, 'README.md'), 'utf8'))
-const imports = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
-  .flatMap(readImports)
+const imports = readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter(isOurs).flatMap(readImports)
 
 t.test('every import of lib follows the table in lib/README.md', async (t) => {
   t.ok(imports.length > 100, 'the imports were found')
@@ -50,9 +52,22 @@ t.test('no file and no folder of lib imports itself in a circle, by type neither
   t.same(findCircle(folders), undefined)
 })
 
+t.test('the dashboard imports its own files, Preact and uPlot, and nothing of the gateway', async (t) => {
+  const found = readdirSync(join(LIB, BROWSER), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name))
+    .flatMap((name) => readImports(join(BROWSER, name)))
+  t.ok(found.length > 30, 'the imports were found')
+  const wrong = found.filter(({ target }) =>
+    target.startsWith('/')
+      ? relative(join(LIB, BROWSER), target).startsWith('..')
+      : !/^(preact|uplot)(\/|$)/.test(target),
+  )
+  t.same(wrong, [])
+})
+
 t.test('only lib/index.ts is a barrel', async (t) => {
   const barrels = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && name !== 'index.ts')
+    .filter((name) => isOurs(name) && name !== 'index.ts')
     .filter((name) => /^export (type )?(\*|\{[^}]*\}) from /m.test(readFileSync(join(LIB, name), 'utf8')))
   t.same(barrels, [])
 })
@@ -62,7 +77,7 @@ t.test('every export of lib and bin is used by lib or bin, not by tests alone', 
   const generators = ['printSettingsFile']
   const texts = ['lib', 'bin'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
+      .filter(isOurs)
       .map((name) => readFileSync(join(folder, name), 'utf8')),
   )
   const uses = new Map<string, number>()

@@ -76,7 +76,7 @@ function Shell() {
         </span>
         <button
           type="button"
-          class="plain"
+          class="plain theme"
           onClick={() => {
             const next = nextTheme(theme)
             applyTheme(next)
