@@ -18,6 +18,8 @@ export type ServeOptions = Readonly<{
   readyFile: string | undefined
   /** Text below the boot table. */
   printAfterBoot?: (gateway: Gateway) => string
+  /** Begins once the gateway serves; what it returns is called when the gateway stops. */
+  accompany?: (gateway: Gateway) => () => void
 }>
 
 /** Milliseconds for which a stalled reader of the log, or a resolver, may hold the process after the stop. */
@@ -25,12 +27,14 @@ const LINGER_MS = 500
 
 /** Serves until a signal ends it; resolves to the exit code. Throws a StartError if it cannot start. */
 export async function serve(input: ConfigurationInput, terminal: Terminal, options: ServeOptions): Promise<number> {
-  const { readyFile, printAfterBoot } = options
+  const { readyFile, printAfterBoot, accompany } = options
   const shutdown = prepareShutdown(terminal)
   if (readyFile !== undefined) removeReadyFile(readyFile)
   const gateway = await createGateway({ ...input, version: VERSION })
   await gateway.start()
+  const leave = accompany?.(gateway)
   const ended = shutdown.of(gateway, () => {
+    leave?.()
     if (readyFile !== undefined) withdrawReadyFile(readyFile)
   })
   const { people, machines } = findReaders(gateway, terminal, printAfterBoot !== undefined)

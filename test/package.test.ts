@@ -44,7 +44,7 @@ t.test('the package that npm pack makes runs beside what it depends on, and noth
       env: cleanEnvironment(),
     })
   const portico = 'node_modules/portico/bin/portico'
-  t.equal(run(portico, 'check', '-f', 'node_modules/portico/examples/demo'), 'no problems in 5 objects\n')
+  t.equal(run(portico, 'check', '-f', 'node_modules/portico/examples/demo'), 'no problems in 7 objects\n')
   t.match(run(portico, 'run', '--help'), 'usage: portico run')
   const names = "import('portico').then((names) => console.log(typeof names.createGateway))"
   t.equal(run('--eval', names), 'function\n')

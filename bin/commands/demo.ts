@@ -36,7 +36,11 @@ export const command: Command = {
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
-    const [{ serve }, { createDemoBackends }] = await Promise.all([import('../serve.ts'), import('../demo/backend.ts')])
+    const [{ serve }, { createDemoBackends }, { startVisits }] = await Promise.all([
+      import('../serve.ts'),
+      import('../demo/backend.ts'),
+      import('../demo/visitor.ts'),
+    ])
     const folder = relative(process.cwd(), join(PACKAGE_ROOT, 'examples', 'demo')) || '.'
     const source = folder.startsWith('..') ? join(PACKAGE_ROOT, 'examples', 'demo') : folder
     const backends = await createDemoBackends()
@@ -58,6 +62,7 @@ export const command: Command = {
       return await serve(input, terminal, {
         readyFile: typed.value('ready-file'),
         printAfterBoot: ({ ports }) => printTour(ports, source),
+        accompany: ({ ports: { http } }) => (http === undefined ? () => {} : startVisits(http)),
       })
     } finally {
       backends.close()
@@ -93,6 +98,7 @@ function printTour({ http, https, admin }: BoundPorts, source: string): string {
     [`    curl ${shop}/api/products`, 'two endpoints take turns'],
     [`    curl -k ${echo}/anything`, 'what a Service gets, by TLS'],
     [`    curl -N ${shop}/api/events`, 'server-sent events'],
+    ...(admin === undefined ? [] : [[`    http://127.0.0.1:${admin}/dashboard/`, 'what is served, and how it does']]),
   ]
   return [
     '  try',

@@ -17,6 +17,7 @@ const SERVICES: readonly (readonly [service: string, answer: Answer, names: read
   ['default/web', answerPage, ['web-1']],
   ['default/api', answerApi, ['api-1', 'api-2']],
   ['default/echo', answerEcho, ['echo-1']],
+  ['default/visits', answerVisit, ['visits-1', 'visits-2']],
 ]
 
 const PRODUCTS = [
@@ -77,6 +78,13 @@ function answerEvents(response: ServerResponse, name: string): void {
   send()
   const timer = setInterval(send, 1_000)
   response.on('close', () => clearInterval(timer))
+}
+
+/** Takes as long as a small application does. */
+function answerVisit({ url }: IncomingMessage, response: ServerResponse, name: string): void {
+  const isSlow = url === '/visits/slow'
+  const answer = () => answerJson(response, url === '/visits/missing' ? 404 : 200, { endpoint: name })
+  setTimeout(answer, (isSlow ? 400 : 2) + Math.random() * (isSlow ? 300 : 15)).unref()
 }
 
 /** Answers with the request as it arrived. The body is counted, not kept. */

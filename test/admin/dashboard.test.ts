@@ -166,8 +166,8 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
     async (t) => {
       const { page } = await openPage(browser, `${url}#/configuration`)
       const problem = page.locator('article.problem', { hasText: 'PORTICO_REF_SERVICE_NOT_FOUND' }).first()
-      t.match(await problem.innerText(), /service "api" not found/)
-      t.match(await problem.locator('pre').innerText(), /name: api.*\n.*\^\^\^/)
+      t.match(await problem.textContent(), /service "api" not found/)
+      t.match(await problem.locator('pre').textContent(), /name: api.*\n.*\^\^\^/)
       const settings = await readTable(page, 'Settings')
       t.match(
         settings.find(([name]) => name === 'admin.enabled'),
@@ -180,9 +180,9 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
         ),
       )
       await page.locator('details.reload').first().click()
-      t.match(await page.locator('details.reload').first().innerText(), /reloaded[\s\S]*\/new/)
+      t.match(await page.locator('details.reload').first().textContent(), /reloaded[\s\S]*\/new/)
       await show(page, '')
-      t.match(await page.locator('.card', { hasText: 'What changed last' }).innerText(), /\+ shop\.example\/new/)
+      t.match(await page.locator('.card', { hasText: 'What changed last' }).textContent(), /\+ shop\.example\/new/)
       await running.change('nothing: [of')
       await page.locator('.problems', { hasText: 'still serving' }).waitFor()
       await running.change(MANIFESTS)
@@ -193,7 +193,7 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
 
   t.test('DNS shows the names that are answered', async (t) => {
     const { page } = await openPage(browser, `${url}#/dns`)
-    t.match(await page.locator('main').innerText(), /cluster\.local/)
+    t.match(await page.locator('main').textContent(), /cluster\.local/)
     await page.close()
   })
 

@@ -33,6 +33,7 @@ t.test('the demo says what to try, and all of it works', async (t) => {
     `curl -N ${shop}/api/events`,
     `explain ${shop}/apis -f examples/demo`,
     `get routes --admin-port ${admin}`,
+    `http://127.0.0.1:${admin}/dashboard/ `,
   ]) {
     t.ok(screen.includes(tried), tried)
   }
@@ -145,6 +146,6 @@ t.test('start without manifests is the demo', async (t) => {
 
 t.test('the manifests of the demo have no problem', async (t) => {
   const { status, stdout } = await runPortico(['check', '-f', 'examples/demo', '--strict'])
-  t.equal(stdout, 'no problems in 5 objects\n')
+  t.equal(stdout, 'no problems in 7 objects\n')
   t.equal(status, 0)
 })
