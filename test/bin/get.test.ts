@@ -82,7 +82,7 @@ admin: { token: very-secret }
 )
 
 t.test(
-  'get settings has the same rows of a running gateway, which does not say where a value comes from',
+  'get settings has the same rows of a running gateway, with where each value comes from',
   async (t) => {
     const { ports } = await startGateway(t, ['run', '-f', 'shop.yaml', '--timeouts-connect', '2s'], { cwd })
     const read = async (...words: string[]) => {
@@ -92,7 +92,7 @@ t.test(
     const files = await read('-f', 'shop.yaml')
     const running = await read('--admin-port', String(ports.admin))
     t.strictSame(running.map(Object.keys), files.map(Object.keys))
-    t.strictSame([...new Set(running.map(({ source }) => source))], ['running gateway'])
+    t.strictSame([...new Set(running.map(({ source }) => source))], ['default', 'flag'])
     t.match(
       running.find(({ name }) => name === 'timeouts.connect'),
       { value: 2000, text: '2s', default: '5s' },
