@@ -277,6 +277,7 @@ export class Forward
   onReady(): void {
     const call = this.#call!
     this.#isReady = true
+    this.#attempts.noteConnection(call.isReused)
     if (this.#buffered !== undefined) {
       this.#isBodyHeld = false
       this.#watchHead()
