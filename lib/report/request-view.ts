@@ -47,7 +47,7 @@ export type AttemptRow = Readonly<{
   /** These count from when the attempt began; left out: it has not come so far. */
   connect_ms?: number
   first_byte_ms?: number
-  end_ms?: number
+  end_ms: number
   /** A status, the code of an error, `stale` or `aborted`. */
   outcome: string
 }>
@@ -89,14 +89,14 @@ export function describeRequestDetail(found: FoundRequest): RequestDetail {
 }
 
 function describeTry(each: TryCourse, record: RequestRecord): AttemptRow {
-  const { endpoint, isReused, startedAt, connectedAt, headAt, endedAt } = each
+  const { endpoint, isReused, startedAt, connectedAt, headAt, endedAt = record.durationMs } = each
   return {
     endpoint,
     reused: isReused,
     at_ms: round(startedAt),
     ...(connectedAt !== undefined && { connect_ms: round(connectedAt - startedAt) }),
     ...(headAt !== undefined && { first_byte_ms: round(headAt - startedAt) }),
-    ...(endedAt !== undefined && { end_ms: round(endedAt - startedAt) }),
+    end_ms: round(endedAt - startedAt),
     outcome: describeOutcome(each, record),
   }
 }
@@ -138,20 +138,15 @@ function makeTimeline(record: RequestRecord, course: RequestCourse | undefined):
     }
     let before = wantedAt
     for (const [index, each] of tries.entries()) {
-      const { startedAt, connectedAt, headAt, endedAt, endpoint, isReused } = each
+      const { startedAt, connectedAt, headAt, endedAt = record.durationMs, endpoint, isReused } = each
       if (before !== undefined && startedAt - before > SHORT_MS)
         add(index === 0 ? 'queue' : 'pause', before, startedAt - before)
-      add(
-        'try',
-        startedAt,
-        endedAt === undefined ? undefined : endedAt - startedAt,
-        `${endpoint}: ${describeOutcome(each, record)}`,
-      )
+      add('try', startedAt, endedAt - startedAt, `${endpoint}: ${describeOutcome(each, record)}`)
       if (connectedAt !== undefined) {
         add('connect', startedAt, connectedAt - startedAt, isReused ? 'on an open connection' : 'a new connection')
       }
       if (headAt !== undefined) add('first_byte', headAt)
-      before = endedAt ?? before
+      before = endedAt
     }
     if (tries.length === 0 && wantedAt !== undefined && record.durationMs - wantedAt > SHORT_MS) {
       add('queue', wantedAt, record.durationMs - wantedAt)

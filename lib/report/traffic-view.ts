@@ -5,7 +5,7 @@ import { readRouteId } from '../model/route.ts'
 import { dropScope, type UpstreamKey } from '../model/upstream.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
-import { findPercentile, type MeterData, type TrafficData } from '../telemetry/traffic-meter.ts'
+import { addMeters, findPercentile, type MeterData, type TrafficData } from '../telemetry/traffic-meter.ts'
 
 type Figures = Readonly<{
   /** Since the workers began. */
@@ -48,24 +48,20 @@ export type TrafficInput = Readonly<{
 }>
 
 export function trafficView({ workers, endpoints, inFlight, now, limit }: TrafficInput): TrafficView {
-  const routes = new Map<string, { labels: RouteLabels | undefined; sum: Sum }>()
-  const ends = new Map<string, { service: string; endpoint: string; sum: Sum; figures: EndpointFigures | undefined }>()
-  const total = new Sum()
-  let omitted = 0
+  const routes = new Map<string, { labels: RouteLabels | undefined; parts: MeterData[] }>()
+  const ends = new Map<string, { service: string; endpoint: string; parts: MeterData[]; figures?: EndpointFigures }>()
   for (const worker of workers) {
-    total.add(worker.total)
-    omitted += worker.omitted
     for (const { labels, ...data } of worker.routes) {
       const key = labels ? `${labels.route} ${labels.upstream}` : ''
-      const known = routes.get(key) ?? { labels, sum: new Sum() }
+      const known = routes.get(key) ?? { labels, parts: [] }
       routes.set(key, known)
-      known.sum.add(data)
+      known.parts.push(data)
     }
     for (const { service: key, endpoint, ...data } of worker.endpoints) {
       const service = dropScope(key as UpstreamKey)
-      const known = ends.get(`${service} ${endpoint}`) ?? { service, endpoint, sum: new Sum(), figures: undefined }
+      const known = ends.get(`${service} ${endpoint}`) ?? { service, endpoint, parts: [] }
       ends.set(`${service} ${endpoint}`, known)
-      known.sum.add(data)
+      known.parts.push(data)
     }
   }
   for (const figures of endpoints) {
@@ -74,19 +70,20 @@ export function trafficView({ workers, endpoints, inFlight, now, limit }: Traffi
     const endpoint = printEndpointAddress(host, port)
     const known = ends.get(`${service} ${endpoint}`)
     if (known) known.figures = figures
-    else if (figures.requests > 0) ends.set(`${service} ${endpoint}`, { service, endpoint, sum: new Sum(), figures })
+    else if (figures.requests > 0) ends.set(`${service} ${endpoint}`, { service, endpoint, parts: [], figures })
   }
-  const routeRows = [...routes.values()].sort((a, b) => byTraffic(a.sum, b.sum)).slice(0, limit)
-  const endRows = [...ends.values()].sort((a, b) => byTraffic(a.sum, b.sum)).slice(0, limit)
+  const routeRows = chooseRows(routes.values(), limit)
+  const endRows = chooseRows(ends.values(), limit)
+  const omitted = workers.reduce((sum, worker) => sum + worker.omitted, 0)
   return {
     at: printIsoTime(now),
-    ...total.figures(),
+    ...printFigures(addMeters(workers.map(({ total }) => total))),
     in_flight: inFlight,
-    routes: routeRows.map(({ labels, sum }) => ({ ...nameRoute(labels), ...sum.figures() })),
+    routes: routeRows.map(({ labels, sum }) => ({ ...nameRoute(labels), ...printFigures(sum) })),
     endpoints: endRows.map(({ service, endpoint, sum, figures }) => ({
       service,
       endpoint,
-      ...sum.figures(),
+      ...printFigures(sum),
       // Each try counts at its endpoint, also where another one answered in the end.
       ...(figures && { requests: figures.requests, failures: figures.failures }),
       in_flight: figures?.inFlight ?? 0,
@@ -95,48 +92,31 @@ export function trafficView({ workers, endpoints, inFlight, now, limit }: Traffi
   }
 }
 
-class Sum {
-  #requests = 0
-  #failures = 0
-  #rate = 0
-  #failureRate = 0
-  readonly #classes = [0, 0, 0, 0, 0]
-  #durations: Uint32Array | undefined
+/** The busiest first. */
+function chooseRows<T extends { parts: readonly MeterData[] }>(
+  rows: Iterable<T>,
+  limit: number,
+): readonly (T & { sum: MeterData })[] {
+  return [...rows]
+    .map((row) => ({ ...row, sum: addMeters(row.parts) }))
+    .sort((a, b) => byTraffic(a.sum, b.sum))
+    .slice(0, limit)
+}
 
-  add({ requests, failures, rate, failureRate, classes, durations }: MeterData): void {
-    this.#requests += requests
-    this.#failures += failures
-    this.#rate += rate
-    this.#failureRate += failureRate
-    for (const [index, count] of classes.entries()) this.#classes[index]! += count
-    this.#durations ??= new Uint32Array(durations.length)
-    for (let index = 0; index < durations.length; index++) this.#durations[index]! += durations[index]!
-  }
-
-  get rate(): number {
-    return this.#rate
-  }
-
-  get requests(): number {
-    return this.#requests
-  }
-
-  figures(): Figures {
-    const durations = this.#durations ?? []
-    const [p50, p90, p99] = [0.5, 0.9, 0.99].map((part) => findPercentile(durations, part))
-    const classes = this.#classes.flatMap((count, index) => (count === 0 ? [] : [[`${index + 1}xx`, count] as const]))
-    return {
-      requests: this.#requests,
-      failures: this.#failures,
-      status: Object.fromEntries(classes),
-      rate: round(this.#rate),
-      failure_rate: round(this.#failureRate),
-      ...(p50 !== undefined && { duration_ms: { p50, p90: p90!, p99: p99! } }),
-    }
+function printFigures({ requests, failures, rate, failureRate, classes, durations }: MeterData): Figures {
+  const [p50, p90, p99] = [0.5, 0.9, 0.99].map((part) => findPercentile(durations, part))
+  const status = classes.flatMap((count, index) => (count === 0 ? [] : [[`${index + 1}xx`, count] as const]))
+  return {
+    requests,
+    failures,
+    status: Object.fromEntries(status),
+    rate: round(rate),
+    failure_rate: round(failureRate),
+    ...(p50 !== undefined && { duration_ms: { p50, p90: p90!, p99: p99! } }),
   }
 }
 
-function byTraffic(a: Sum, b: Sum): number {
+function byTraffic(a: MeterData, b: MeterData): number {
   return b.rate - a.rate || b.requests - a.requests
 }
 

@@ -130,10 +130,10 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.#watch(Math.min(this.deadlineAt, this.#limitAt))
   }
 
-  /** The first attempt, or a wait for it. */
-  begin(): void {
-    this.wantedAt = this.#subject.clock.monotonic()
-    this.#triedAt = this.wantedAt
+  /** The first attempt, or a wait for it; `now` by the monotonic clock. */
+  begin(now: number = this.#subject.clock.monotonic()): void {
+    this.wantedAt = now
+    this.#triedAt = now
     this.#findShare()
     this.pool.budget.count(this.#subject.startedMonotonic)
     if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
@@ -228,9 +228,13 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     lastTry.connectedAt = this.#isBeginning && isReused ? lastTry.startedAt : this.#subject.clock.monotonic()
   }
 
+  /** The attempt under way is over, and the request goes on: the client has yet to take the answer, or another attempt follows. */
+  noteEnd(): void {
+    if (this.lastTry !== undefined) this.lastTry.endedAt = this.#subject.clock.monotonic()
+  }
+
   leaveEndpoint(): void {
     if (!this.endpoint) return
-    if (this.lastTry !== undefined && this.lastTry.endedAt === 0) this.lastTry.endedAt = this.#subject.clock.monotonic()
     this.pool.shares.release(this.share, this)
     this.#hear()
     this.endpoint.end()
@@ -379,6 +383,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   }
 
   #tryAgain(reason: RetryReason, failure: string, delayMs: number): void {
+    this.noteEnd()
     this.leaveEndpoint()
     this.#user.dropAttempt()
     this.retries ??= new Retries()

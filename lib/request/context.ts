@@ -68,7 +68,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   served: ServedRoute | undefined = undefined
   /** Undefined as long as no endpoint was to be asked. */
   attempts: Attempts | undefined = undefined
-  /** When its route was found, by the monotonic clock; 0: none was. */
+  /** When its route was found after waits for filters of the host, by the monotonic clock; 0: at once, or none was. */
   matchedAt: number = 0
   /** Which request of its connection it is. */
   readonly turn: number

@@ -46,7 +46,7 @@ export function tellCourse(context: CourseSubject): RequestCourse {
     acceptedAt: acceptedAt === undefined ? undefined : acceptedAt - origin,
     securedAt: securedAt === undefined ? undefined : securedAt - origin,
     turn,
-    matchedAt: matchedAt === 0 ? undefined : matchedAt - origin,
+    matchedAt: context.served === undefined ? undefined : matchedAt === 0 ? 0 : matchedAt - origin,
     filters: tellFilters(context),
     wantedAt: attempts === undefined || attempts.wantedAt === 0 ? undefined : attempts.wantedAt - origin,
     tries: tries.map((each) => each.tell(origin)),

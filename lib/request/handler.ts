@@ -211,7 +211,8 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     context.served = served
-    context.matchedAt = this.#options.clock.monotonic()
+    // Else it is found in the turn in which the request came.
+    if (context.filterWaits !== undefined) context.matchedAt = this.#options.clock.monotonic()
     // Before any filter, so that none waits for a request that is refused all the same.
     const refused = context.refuseBody(context.fields!.contentLength ?? 0)
     if (refused) {

@@ -3,7 +3,7 @@ import type { RequestErrorCode } from '../base/errors.ts'
 import type { TryCourse } from '../telemetry/course.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 
-/** Times by the monotonic clock; 0: it has not come so far. */
+/** Times by the monotonic clock; 0: it has not come so far. `endedAt` is 0 as well where the try ended with its request. */
 export class Try {
   endpoint: EndpointState
   readonly startedAt: number

@@ -25,6 +25,7 @@ export type TryCourse = Readonly<{
   connectedAt: number | undefined
   /** When the head of the answer was there; undefined: none came. */
   headAt: number | undefined
+  /** Undefined: with the request. */
   endedAt: number | undefined
   /** Undefined: no answer came. */
   status: number | undefined
@@ -41,6 +42,7 @@ export type RequestCourse = Readonly<{
   securedAt: number | undefined
   /** Which request of its connection it is, beginning with 1. */
   turn: number
+  /** When its route was found; undefined: none was. */
   matchedAt: number | undefined
   filters: readonly FilterCourse[]
   /** When an endpoint was wanted first; undefined: none was. */

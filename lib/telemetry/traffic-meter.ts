@@ -10,11 +10,12 @@ export const DURATION_BOUNDS: readonly number[] = makeBounds()
 /** Seconds over which a rate is taken. The one that runs does not count. */
 const RATE_SECONDS = 5
 const SLOTS = 8
-/** Durations count for at least this time, and twice as long at most, milliseconds. */
-const WINDOW_MS = 30_000
+/** Durations count for at least so many seconds, and twice as long at most. */
+const WINDOW = 30
 /** Most routes and endpoints that are measured; further ones are left out until others have had no traffic for a while. */
 const MOST_METERS = 20_000
-const IDLE_MS = 120_000
+/** Seconds without traffic after which a route or endpoint makes room. */
+const IDLE = 120
 /** Of routes, and of endpoints, so many are told: those with the most traffic. */
 const MOST_TOLD = 1_000
 
@@ -52,31 +53,28 @@ class Meter {
   requests = 0
   failures = 0
   readonly classes: number[] = [0, 0, 0, 0, 0]
-  lastAt = 0
+  /** Of the last request, in seconds since the epoch. */
+  second = 0
   readonly #slots = new Uint32Array(SLOTS)
   readonly #failed = new Uint32Array(SLOTS)
-  #second = 0
   #durations = new Uint32Array(DURATION_BOUNDS.length + 1)
   #before = new Uint32Array(DURATION_BOUNDS.length + 1)
   #window = 0
 
-  count(now: number, status: number, isFailure: boolean, bucket: number): void {
-    this.#turnTo(now)
+  count(second: number, hundred: number, isFailure: boolean, bucket: number): void {
+    if (second > this.second) this.#turnTo(second)
+    const slot = this.second % SLOTS
     this.requests++
-    this.lastAt = now
-    const slot = this.#second % SLOTS
     this.#slots[slot]!++
-    const index = Math.floor(status / 100) - 1
-    if (index >= 0 && index < 5) this.classes[index]!++
-    if (isFailure) {
-      this.failures++
-      this.#failed[slot]!++
-    }
+    this.classes[hundred]!++
     if (bucket >= 0) this.#durations[bucket]!++
+    if (!isFailure) return
+    this.failures++
+    this.#failed[slot]!++
   }
 
-  read(now: number): MeterData {
-    this.#turnTo(now)
+  read(second: number): MeterData {
+    if (second > this.second) this.#turnTo(second)
     const durations = this.#durations.slice()
     for (let index = 0; index < durations.length; index++) durations[index]! += this.#before[index]!
     return {
@@ -89,30 +87,34 @@ class Meter {
     }
   }
 
-  rateAt(now: number): number {
-    this.#turnTo(now)
+  /** Adds what another one has counted of all time. */
+  take({ requests, failures, classes }: Meter): void {
+    this.requests += requests
+    this.failures += failures
+    for (const [index, count] of classes.entries()) this.classes[index]! += count
+  }
+
+  rateAt(second: number): number {
+    if (second > this.second) this.#turnTo(second)
     return this.#rateOf(this.#slots)
   }
 
   #rateOf(slots: Uint32Array): number {
     let sum = 0
-    for (let back = 1; back <= RATE_SECONDS; back++) sum += slots[(this.#second - back + SLOTS * 2) % SLOTS]!
+    for (let back = 1; back <= RATE_SECONDS; back++) sum += slots[(this.second - back + SLOTS * 2) % SLOTS]!
     return sum / RATE_SECONDS
   }
 
-  #turnTo(now: number): void {
-    const second = Math.floor(now / 1000)
-    if (second > this.#second) {
-      const passed = Math.min(second - this.#second, SLOTS)
-      for (let step = 0; step < passed; step++) {
-        const slot = (second - step) % SLOTS
-        this.#slots[slot] = 0
-        this.#failed[slot] = 0
-      }
-      this.#second = second
+  #turnTo(second: number): void {
+    const passed = Math.min(second - this.second, SLOTS)
+    for (let step = 0; step < passed; step++) {
+      const slot = (second - step) % SLOTS
+      this.#slots[slot] = 0
+      this.#failed[slot] = 0
     }
-    const window = Math.floor(now / WINDOW_MS)
-    if (window <= this.#window) return
+    this.second = second
+    const window = Math.floor(second / WINDOW)
+    if (window === this.#window) return
     const last = this.#durations
     this.#durations = this.#before.fill(0)
     this.#before = window === this.#window + 1 ? last : last.fill(0)
@@ -120,110 +122,149 @@ class Meter {
   }
 }
 
-/** `isGone`: it has made room for others, though labels may still lead to it. */
-type RouteMeter = { readonly labels: RouteLabels | undefined; readonly meter: Meter; isGone: boolean }
-type EndpointMeter = { readonly service: string; readonly endpoint: string; readonly meter: Meter }
+type RouteMeter = {
+  readonly labels: RouteLabels | undefined
+  readonly meter: Meter
+  /** By `host:port`: those of its Service, which routes share. */
+  readonly endpoints: Map<string, Meter>
+  /** It has made room for others, though labels may still lead to it. */
+  isGone: boolean
+}
 
 export class TrafficMeter {
   /** By identity of the labels, which are made once for each route of a snapshot. */
   readonly #byLabels = new WeakMap<RouteLabels, RouteMeter>()
   readonly #routes = new Map<string, RouteMeter>()
-  /** By upstream, then by `host:port`. */
-  readonly #endpoints = new Map<string, Map<string, EndpointMeter>>()
+  /** By upstream. */
+  readonly #services = new Map<string, Map<string, Meter>>()
   #endpointCount = 0
-  readonly #total = new Meter()
+  /** Routes for which there was no room, and those that have made room. */
+  readonly #others: RouteMeter = { labels: undefined, meter: new Meter(), endpoints: new Map(), isGone: false }
   #sweptAt = 0
 
   observe(record: RequestRecord): void {
-    const { status, error, labels, durationMs, tunnel, endpoint } = record
-    const now = record.startedAt + durationMs
+    const { status, error, durationMs, tunnel, endpoint } = record
+    const second = Math.floor((record.startedAt + durationMs) / 1000)
+    const hundred = Math.min(Math.max(Math.floor(status / 100), 1), 5) - 1
     // An answer that broke off failed, whatever its status was.
     const isFailure = status >= 500 || (error !== undefined && REQUEST_ERRORS[error][1] !== 'downstream')
     const bucket = tunnel ? -1 : findBucket(durationMs)
-    this.#total.count(now, status, isFailure, bucket)
-    this.#findRoute(labels, now)?.count(now, status, isFailure, bucket)
-    if (endpoint !== undefined && labels !== undefined)
-      this.#findEndpoint(labels.upstream, endpoint, now)?.count(now, status, isFailure, bucket)
+    const route = this.#findRoute(record.labels, second)
+    route.meter.count(second, hundred, isFailure, bucket)
+    if (endpoint === undefined || route === this.#others) return
+    const meter = route.endpoints.get(endpoint) ?? this.#addEndpoint(route.endpoints, endpoint, second)
+    meter?.count(second, hundred, isFailure, bucket)
   }
 
   /** `now` in milliseconds since the epoch. */
   read(now: number): TrafficData {
-    const routes = chooseBusiest([...this.#routes.values()], now)
-    const all = [...this.#endpoints.values()].flatMap((some) => [...some.values()])
-    const endpoints = chooseBusiest(all, now)
+    const second = Math.floor(now / 1000)
+    const all = [...this.#routes.values()]
+    const routes = chooseBusiest(all, second)
+    const ends = [...this.#services].flatMap(([service, some]) =>
+      [...some].map(([endpoint, meter]) => ({ service, endpoint, meter })),
+    )
+    const endpoints = chooseBusiest(ends, second)
     return {
-      total: this.#total.read(now),
-      routes: routes.map(({ labels, meter }) => ({ ...meter.read(now), labels })),
-      endpoints: endpoints.map(({ service, endpoint, meter }) => ({ ...meter.read(now), service, endpoint })),
-      omitted: this.#routes.size - routes.length + all.length - endpoints.length,
+      total: addMeters([this.#others, ...all].map(({ meter }) => meter.read(second))),
+      routes: routes.map(({ labels, meter }) => ({ ...meter.read(second), labels })),
+      endpoints: endpoints.map(({ service, endpoint, meter }) => ({ ...meter.read(second), service, endpoint })),
+      omitted: all.length - routes.length + ends.length - endpoints.length,
     }
   }
 
-  #findRoute(labels: RouteLabels | undefined, now: number): Meter | undefined {
+  #findRoute(labels: RouteLabels | undefined, second: number): RouteMeter {
     const known = labels && this.#byLabels.get(labels)
-    if (known !== undefined && !known.isGone) return known.meter
+    return known === undefined || known.isGone ? this.#addRoute(labels, second) : known
+  }
+
+  #addRoute(labels: RouteLabels | undefined, second: number): RouteMeter {
     const key = labels === undefined ? '' : `${labels.route} ${labels.upstream}`
     let found = this.#routes.get(key)
     if (found === undefined) {
-      if (!this.#hasRoom(now)) return undefined
-      found = { labels, meter: new Meter(), isGone: false }
+      if (!this.#hasRoom(second)) return this.#others
+      const service = labels?.upstream ?? ''
+      let endpoints = this.#services.get(service)
+      if (endpoints === undefined) {
+        endpoints = new Map()
+        this.#services.set(service, endpoints)
+      }
+      found = { labels, meter: new Meter(), endpoints, isGone: false }
       this.#routes.set(key, found)
     }
     if (labels !== undefined) this.#byLabels.set(labels, found)
-    return found.meter
+    return found
   }
 
-  #findEndpoint(service: string, endpoint: string, now: number): Meter | undefined {
-    let some = this.#endpoints.get(service)
-    const found = some?.get(endpoint)
-    if (found !== undefined) return found.meter
-    if (!this.#hasRoom(now)) return undefined
-    if (some === undefined || this.#endpoints.get(service) !== some) {
-      some = new Map()
-      this.#endpoints.set(service, some)
-    }
-    const made = { service, endpoint, meter: new Meter() }
-    some.set(endpoint, made)
+  #addEndpoint(endpoints: Map<string, Meter>, endpoint: string, second: number): Meter | undefined {
+    if (!this.#hasRoom(second)) return undefined
+    const meter = new Meter()
+    endpoints.set(endpoint, meter)
     this.#endpointCount++
-    return made.meter
+    return meter
   }
 
   /** Routes go with configurations, and endpoints with them: those without traffic make room. */
-  #hasRoom(now: number): boolean {
+  #hasRoom(second: number): boolean {
     if (this.#routes.size + this.#endpointCount < MOST_METERS) return true
-    if (now - this.#sweptAt < WINDOW_MS) return false
-    this.#sweptAt = now
+    if (second - this.#sweptAt < WINDOW) return false
+    this.#sweptAt = second
+    const used = new Set<Map<string, Meter>>()
     for (const [key, route] of this.#routes) {
-      if (now - route.meter.lastAt <= IDLE_MS) continue
-      route.isGone = true
-      this.#routes.delete(key)
+      if (second - route.meter.second <= IDLE) used.add(route.endpoints)
+      else {
+        route.isGone = true
+        this.#others.meter.take(route.meter)
+        this.#routes.delete(key)
+      }
     }
-    for (const [service, some] of this.#endpoints) {
-      for (const [endpoint, { meter }] of some) {
-        if (now - meter.lastAt <= IDLE_MS) continue
+    for (const [service, some] of this.#services) {
+      for (const [endpoint, meter] of some) {
+        if (second - meter.second <= IDLE) continue
         some.delete(endpoint)
         this.#endpointCount--
       }
-      if (some.size === 0) this.#endpoints.delete(service)
+      if (!used.has(some)) {
+        this.#services.delete(service)
+        this.#endpointCount -= some.size
+      }
     }
     return this.#routes.size + this.#endpointCount < MOST_METERS
   }
 }
 
-/** The logarithm finds the bucket without a search. */
+export function addMeters(meters: readonly MeterData[]): MeterData {
+  const classes = [0, 0, 0, 0, 0]
+  const durations = new Uint32Array(DURATION_BOUNDS.length + 1)
+  const sum = { requests: 0, failures: 0, rate: 0, failureRate: 0 }
+  for (const meter of meters) {
+    sum.requests += meter.requests
+    sum.failures += meter.failures
+    sum.rate += meter.rate
+    sum.failureRate += meter.failureRate
+    for (const [index, count] of meter.classes.entries()) classes[index]! += count
+    for (let index = 0; index < durations.length; index++) durations[index]! += meter.durations[index]!
+  }
+  return { ...sum, classes, durations }
+}
+
+/** Of durations below so many tenths of a millisecond, in whole tenths: where the search begins. */
+const FIRST_BUCKETS = Uint8Array.from({ length: 1000 }, (_, tenths) => searchBucket(tenths / 10, 0))
+
 function findBucket(ms: number): number {
-  let index = ms <= 0.1 ? 0 : Math.min(Math.ceil(Math.log(ms / 0.1) / STEP), DURATION_BOUNDS.length)
-  // The bounds are rounded.
-  while (index > 0 && ms <= DURATION_BOUNDS[index - 1]!) index--
+  const tenths = Math.floor(ms * 10)
+  return searchBucket(ms, tenths < 1000 ? FIRST_BUCKETS[Math.max(tenths, 0)]! : FIRST_BUCKETS[999]!)
+}
+
+function searchBucket(ms: number, from: number): number {
+  let index = from
   while (index < DURATION_BOUNDS.length && ms > DURATION_BOUNDS[index]!) index++
   return index
 }
 
-const STEP = Math.log(1.25)
-
-function chooseBusiest<T extends { readonly meter: Meter }>(meters: T[], now: number): readonly T[] {
+function chooseBusiest<T extends { readonly meter: Meter }>(meters: readonly T[], second: number): readonly T[] {
   if (meters.length <= MOST_TOLD) return meters
-  const rated = meters.map((each) => [each, each.meter.rateAt(now), each.meter.requests] as const)
+  const rated = meters.map((each) => [each, each.meter.rateAt(second), each.meter.requests] as const)
   rated.sort(([, a, first], [, b, second]) => b - a || second - first)
   return rated.slice(0, MOST_TOLD).map(([each]) => each)
 }
