@@ -297,6 +297,7 @@ class GatewayProcess implements Gateway {
         state: () => this.#describe(),
         refresh: async () => this.#carrier?.refresh(),
         metrics: this.#metrics,
+        traffic: () => this.#carrier,
         clock: this.#clock,
         log: this.log,
       })

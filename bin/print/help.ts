@@ -120,5 +120,7 @@ function printDefault(flag: SettingFlag): string {
   const variable = environmentOf(flag)
   if (flag.to !== undefined) return `environment ${variable}=${flag.to}`
   const setting = SETTING_LIST.find(({ name }) => name === flag.setting)
-  return `default ${setting ? printSettingValue(setting, setting.default) : ''}, environment ${variable}`
+  const usual = setting ? printSettingValue(setting, setting.default) : ''
+  // A list would be a single word.
+  return `default ${usual.replaceAll('","', '", "')}, environment ${variable}`
 }

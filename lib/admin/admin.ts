@@ -26,10 +26,13 @@ import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { TrafficSource } from '../telemetry/request-records.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
 import { DASHBOARD_PATH, isDashboardPath, serveDashboard } from './dashboard.ts'
+import { EventStreams } from './event-stream.ts'
+import { addRequestRoutes } from './requests.ts'
 
 /** The present state of the gateway. */
 export type AdminState = Readonly<{
@@ -60,6 +63,8 @@ export type AdminOptions = {
   /** Awaited before figures are shown, to make them current. */
   refresh?: () => Promise<void>
   metrics: Pick<Metrics, 'text' | 'contentType'>
+  /** What carries traffic; undefined as long as nothing does. */
+  traffic?: () => TrafficSource | undefined
   clock?: Clock
   log: Log
 }
@@ -114,6 +119,8 @@ const INDEX = [
   '/readyz     it may be sent traffic (also /healthz)',
   '/metrics    Prometheus text format',
   ...Object.keys(VIEWS).map((name) => `/api/v1/${name}`),
+  '/api/v1/requests          the last requests; /ID one of them, /stream as they end',
+  '/api/v1/traffic           rates and durations by route and endpoint; /stream once a second',
   '',
 ].join('\n')
 
@@ -203,6 +210,15 @@ function createApp(options: AdminOptions): FastifyInstance {
       return reply.type('application/json; charset=utf-8').send(body)
     })
   }
+  addRequestRoutes(app, {
+    source: options.traffic ?? (() => undefined),
+    endpoints: () => state().endpoints ?? [],
+    refresh,
+    keepsRecords: admin.records > 0,
+    streams: new EventStreams((socket) => connections.letStream(socket)),
+    answers,
+    clock,
+  })
   return app
 }
 

@@ -30,15 +30,16 @@ export function parseParameters(query: string): ReadonlyMap<string, string> {
       // Cut first: the search for "=" would go on to the end of the query.
       const parameter = query.slice(at, end)
       const equals = parameter.indexOf('=')
-      const name = decode(equals < 0 ? parameter : parameter.slice(0, equals))
-      if (!parameters.has(name)) parameters.set(name, equals < 0 ? '' : decode(parameter.slice(equals + 1)))
+      const name = decodeParameter(equals < 0 ? parameter : parameter.slice(0, equals))
+      if (!parameters.has(name)) parameters.set(name, equals < 0 ? '' : decodeParameter(parameter.slice(equals + 1)))
     }
     at = end + 1
   }
   return parameters
 }
 
-function decode(text: string): string {
+/** Decoded as a name or value of a query; an encoding that is not UTF-8 stays as it is. */
+export function decodeParameter(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text
   return spaced.includes('%') && DECODABLE.test(spaced) ? decodeURIComponent(spaced) : spaced
 }

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { containingAt } from '../base/contain.ts'
 import { type BoundAddress, listenOn } from '../platform/listen.ts'
 import { resetSocket } from '../platform/reset.ts'
-import { findPeerAddress, type Origin, setOrigin } from '../request/origin.ts'
+import { findPeerAddress, setOrigin } from '../request/origin.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
@@ -41,14 +41,13 @@ export class Port {
   readonly #server: Server
   readonly #connections = new ConnectionSet()
   readonly #throttle: LogThrottle
-  /** Of connections without a PROXY header. */
-  readonly #origin: Origin
+  readonly #clock: Clock
 
   constructor(use: PortUse, options: PortOptions) {
     this.#use = use
-    this.#origin = Object.freeze({ place: use.place, path: undefined })
     this.#options = options
-    this.#throttle = new LogThrottle(options.clock ?? systemClock)
+    this.#clock = options.clock ?? systemClock
+    this.#throttle = new LogThrottle(this.#clock)
     // Half open: a client that sends FIN after its request still gets its answer (SL-08).
     this.#server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true },
@@ -96,19 +95,21 @@ export class Port {
       return
     }
     if (!this.#options.admission.enter(socket, use.label, settings)) return
+    const acceptedAt = this.#clock.monotonic()
     if (use.wantsProxyHeader) {
-      this.#receiveHeader(socket, settings)
+      this.#receiveHeader(socket, settings, acceptedAt)
       return
     }
-    setOrigin(socket, this.#origin)
+    setOrigin(socket, { place: use.place, path: undefined, acceptedAt })
     use.serve(socket)
   }
 
-  #receiveHeader(socket: Socket, settings: Settings): void {
+  #receiveHeader(socket: Socket, settings: Settings, acceptedAt: number): void {
     const use = this.#use
     receiveProxyHeader(socket, {
       place: use.place,
       settings,
+      acceptedAt,
       onHeader: () => {
         if (this.#options.admission.enterClient(socket, use.label, settings)) use.serve(socket)
       },

@@ -12,6 +12,8 @@ export type ProxyHeaderOptions = Readonly<{
   place: string
   /** The settings in force. */
   settings: Settings
+  /** When it was accepted, by the monotonic clock. */
+  acceptedAt?: number
   /** From here on the connection comes from the client that the header names, and its bytes begin behind the header. It is paused. */
   onHeader: () => void
   /** Told before the connection is cut. */
@@ -23,7 +25,7 @@ export type ProxyHeaderOptions = Readonly<{
  * one: a connection of any other peer is cut before a byte of it is read.
  */
 export function receiveProxyHeader(socket: Socket, options: ProxyHeaderOptions): void {
-  const { place, settings, onHeader, onRefused } = options
+  const { place, settings, acceptedAt, onHeader, onRefused } = options
   if (!isTrustedPeer(normalizePeer(socket.remoteAddress), settings)) {
     onRefused('the peer is not in trustedProxies')
     socket.destroy()
@@ -52,7 +54,7 @@ export function receiveProxyHeader(socket: Socket, options: ProxyHeaderOptions):
     }
     leave()
     putBack(socket, received.subarray(opening.length))
-    setOrigin(socket, { place, path: opening.path })
+    setOrigin(socket, { place, path: opening.path, acceptedAt })
     onHeader()
   }
 

@@ -25,6 +25,8 @@ export class FilterChain {
   readonly ofRequest: readonly Step[]
   /** False: the access log has no lines of the requests. */
   readonly isLogged: boolean
+  readonly #filters: readonly Filter[]
+  readonly #names: readonly string[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
   readonly #ofErrors: readonly With<'errorPage'>[]
@@ -34,8 +36,14 @@ export class FilterChain {
   readonly #requestNames: readonly FieldNames[]
   readonly #responseNames: readonly FieldNames[]
 
-  /** `owners` are the objects of the filters, in their order. */
-  constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[]) {
+  /** `owners` are the objects of the filters, and `names` their names, in their order. */
+  constructor(
+    filters: readonly Filter[],
+    owners?: readonly (ResourceRef | undefined)[],
+    names: readonly string[] = [],
+  ) {
+    this.#filters = filters
+    this.#names = names
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
     this.isLogged = !filters.some(({ isUnlogged }) => isUnlogged)
@@ -56,6 +64,21 @@ export class FilterChain {
   /** True if a filter may send copies of requests to mirrors. */
   get mirrorsRequests(): boolean {
     return this.#ofMirrors.length > 0
+  }
+
+  /** The name of the filter of a step of `ofRequest`; of several whose checks are joined, all of them. */
+  nameStep(index: number): string {
+    return this.ofRequest[index]!.filters.map((filter) => this.#nameOf(filter)).join(' or ')
+  }
+
+  /** The names of the filters that are not asked whether a request goes on, and act on heads and bodies. */
+  nameOthers(): readonly string[] {
+    const asked = new Set(this.ofRequest.flatMap(({ filters }) => filters))
+    return this.#filters.filter((filter) => !asked.has(filter)).map((filter) => this.#nameOf(filter))
+  }
+
+  #nameOf(filter: Filter): string {
+    return this.#names[this.#filters.indexOf(filter)] ?? ''
   }
 
   /** The client's trailers that no filter answers for, names and values in turn. */
@@ -155,6 +178,7 @@ export class FilterChains {
       chain = new FilterChain(
         filters,
         configs.map(({ owner }) => owner),
+        configs.map(({ name }) => name),
       )
       this.#chains.set(configs, chain)
       this.#held.set(chain, held)

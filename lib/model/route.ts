@@ -115,6 +115,12 @@ export function findRouteId({
   return [printName(owner), host, pathType === 'default' ? pathType : `${pathType} ${path}`].join('|')
 }
 
+/** What an id of a route says. */
+export function readRouteId(id: string): Readonly<{ ingress: string; host: string; path: string }> {
+  const [, ingress = '', host = '', path = ''] = /^([^|]*)\|([^|]*)\|(.*)$/s.exec(id) ?? []
+  return { ingress, host, path: path === 'default' ? '' : path.slice(path.indexOf(' ') + 1) }
+}
+
 /** The backends of a route and their weights; most routes have one. */
 export function listShares(action: RouteAction): readonly Share[] {
   return action.type === 'split' ? action.shares : [{ weight: 1, action }]

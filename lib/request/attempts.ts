@@ -17,6 +17,7 @@ import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import { Retries } from './retries.ts'
 import { chooseBackoff, isRetriedFailure, isRetriedStatus } from './retry.ts'
+import { Try } from './try.ts'
 
 /** What attempts are made for. */
 export type AttemptSubject = PickContext & {
@@ -71,6 +72,12 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   count: number = 0
   /** Undefined as long as no attempt has failed. */
   retries: Retries | undefined = undefined
+  /** When an endpoint was wanted first, by the monotonic clock; 0: none was. */
+  wantedAt: number = 0
+  /** The last try; undefined: there was none. */
+  lastTry: Try | undefined = undefined
+  /** Those before it. */
+  earlierTries: Try[] | undefined = undefined
   readonly #subject: AttemptSubject
   readonly #user: AttemptUser
   /** The same for all attempts. */
@@ -83,6 +90,8 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   /** The circuit breaker's, for the attempt under way. */
   #ticket: number = NO_TICKET
   #isWaiting = false
+  /** The attempt has begun in this turn: a connection that is there now was there before. */
+  #isBeginning = false
   /** The endpoint has yet to answer the attempt under way. */
   #isUnanswered = false
   #backoff: NodeJS.Timeout | undefined = undefined
@@ -121,8 +130,10 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.#watch(Math.min(this.deadlineAt, this.#limitAt))
   }
 
-  /** The first attempt, or a wait for it. */
-  begin(): void {
+  /** The first attempt, or a wait for it; `now` by the monotonic clock. */
+  begin(now: number = this.#subject.clock.monotonic()): void {
+    this.wantedAt = now
+    this.#triedAt = now
     this.#findShare()
     this.pool.budget.count(this.#subject.startedMonotonic)
     if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
@@ -144,6 +155,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   /** `reason` is undefined where another attempt is out of the question. */
   failAttempt(error: GatewayError, reason: RetryReason | undefined): void {
     this.endpoint!.recordFailure(error)
+    if (this.lastTry !== undefined) this.lastTry.error = error.code
     if (error.fault !== 'gateway') this.#settle(false)
     const delay = reason === undefined ? -1 : this.#decide(reason)
     if (delay < 0) this.#user.fail(error)
@@ -164,6 +176,13 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   /** The endpoint is asked once more on a new connection, after an idle one turned out closed. */
   repeatStale(): void {
     this.count++
+    const { lastTry } = this
+    if (lastTry !== undefined) {
+      const now = this.#subject.clock.monotonic()
+      lastTry.isStale = true
+      lastTry.endedAt = now
+      this.#noteTry(lastTry.endpoint, now)
+    }
     this.retries ??= new Retries()
     this.retries.plan('stale')
     this.retries.begin()
@@ -197,7 +216,21 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.#ask(endpoint)
     this.endpoint = endpoint
     this.last = endpoint
+    if (this.lastTry !== undefined) this.lastTry.endpoint = endpoint
     this.#tried = [...this.#tried.slice(0, -1), endpoint]
+  }
+
+  /** The attempt under way has a connection. */
+  noteConnection(isReused: boolean): void {
+    const { lastTry } = this
+    if (lastTry === undefined) return
+    lastTry.isReused = isReused
+    lastTry.connectedAt = this.#isBeginning && isReused ? lastTry.startedAt : this.#subject.clock.monotonic()
+  }
+
+  /** The attempt under way is over, and the request goes on: the client has yet to take the answer, or another attempt follows. */
+  noteEnd(): void {
+    if (this.lastTry !== undefined) this.lastTry.endedAt = this.#subject.clock.monotonic()
   }
 
   leaveEndpoint(): void {
@@ -281,7 +314,10 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     shares.hold(this.share, this)
     picked.begin()
     this.#ask(picked)
+    this.#noteTry(picked, this.#triedAt)
+    this.#isBeginning = true
     this.#user.attempt(picked)
+    this.#isBeginning = false
     return true
   }
 
@@ -347,6 +383,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   }
 
   #tryAgain(reason: RetryReason, failure: string, delayMs: number): void {
+    this.noteEnd()
     this.leaveEndpoint()
     this.#user.dropAttempt()
     this.retries ??= new Retries()
@@ -363,6 +400,14 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     } catch (thrown) {
       contain('queue', thrown, this)
     }
+  }
+
+  #noteTry(endpoint: EndpointState, now: number): void {
+    if (this.lastTry !== undefined) {
+      this.earlierTries ??= []
+      this.earlierTries.push(this.lastTry)
+    }
+    this.lastTry = new Try(endpoint, now)
   }
 
   #findShare(): void {
@@ -382,6 +427,10 @@ export class Attempts implements QueuedRequest, Holder, Timed {
 
   #record(status: number, now: number): void {
     this.#hear()
+    if (this.lastTry !== undefined) {
+      this.lastTry.headAt = now
+      this.lastTry.status = status
+    }
     this.endpoint?.recordAnswer(status, now - this.#triedAt)
     this.#settle(status < 500)
   }

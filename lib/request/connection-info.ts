@@ -21,6 +21,11 @@ export class ConnectionInfo {
   readonly place: string
   /** Undefined: it is gone. */
   readonly socket: Socket | undefined
+  /** When it was accepted, and when its TLS handshake was done, by the monotonic clock; undefined: it is not known, or there was none. */
+  readonly acceptedAt: number | undefined
+  readonly securedAt: number | undefined
+  /** Requests that came so far. */
+  requests: number = 0
   /** The connections to endpoints that are this one's alone; undefined as long as none is. */
   privates: PrivateConnections | undefined = undefined
   /** Undefined until a filter wants it. */
@@ -50,6 +55,8 @@ export class ConnectionInfo {
     this.peerAddress = peerAddress
     this.peerNetwork = findClientNetwork(peerAddress)
     this.place = origin?.place ?? ''
+    this.acceptedAt = origin?.acceptedAt
+    this.securedAt = origin?.securedAt
     this.socket = socket
     this.#localPort = toldPort ?? socket?.localPort ?? 0
     this.#usualPort = toldPort ?? findUsualPort(scheme)

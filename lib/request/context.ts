@@ -23,9 +23,11 @@ import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedListener, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import type { RequestCourse } from '../telemetry/course.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import type { AttemptSubject, Attempts } from './attempts.ts'
+import { type AskedChain, type FilterStop, type FilterWaitTime, tellCourse } from './course.ts'
 import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { isServedMethod } from './method.ts'
@@ -66,6 +68,16 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   served: ServedRoute | undefined = undefined
   /** Undefined as long as no endpoint was to be asked. */
   attempts: Attempts | undefined = undefined
+  /** When its route was found after waits for filters of the host, by the monotonic clock; 0: at once, or none was. */
+  matchedAt: number = 0
+  /** Which request of its connection it is. */
+  readonly turn: number
+  /** The filters that were asked; undefined: none was. */
+  asked: AskedChain[] | undefined = undefined
+  /** The times that filters took for which it waited. */
+  filterWaits: FilterWaitTime[] | undefined = undefined
+  /** The filter that answered or refused it. */
+  stop: FilterStop | undefined = undefined
   upstreamMs: number | undefined = undefined
   bytesIn: number = 0
   bytesOut: number = 0
@@ -91,6 +103,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     this.#deadlines = deadlines
     this.startedAt = clock.now()
     this.startedMonotonic = clock.monotonic()
+    this.turn = ++exchange.connection.requests
     this.clientAddress = exchange.connection.peerAddress
     this.scheme = exchange.connection.scheme
   }
@@ -284,6 +297,30 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   get clientHostname(): string {
     const { told, hostname } = this
     return told?.authority?.hostname ?? hostname
+  }
+
+  noteAsked(chain: AskedChain): void {
+    this.asked ??= []
+    this.asked.push(chain)
+  }
+
+  noteStop(chain: AskedChain, index: number): void {
+    this.stop = { chain, index }
+  }
+
+  beginWait(chain: AskedChain, index: number): FilterWaitTime {
+    const wait = { chain, index, from: this.clock.monotonic(), until: 0 }
+    this.filterWaits ??= []
+    this.filterWaits.push(wait)
+    return wait
+  }
+
+  endWait(wait: FilterWaitTime): void {
+    wait.until = this.clock.monotonic()
+  }
+
+  tellCourse(): RequestCourse {
+    return tellCourse(this)
   }
 
   /** What is known when the request has ended; `complete` is false when the client went away or was cut. */

@@ -141,7 +141,9 @@ export class Forward
     else {
       this.#isBodyHere = awaited > 0 && awaited === context.fields!.contentLength
       if (this.#bodyEnded || this.#isBodyHere) this.#attempts.limit(false)
-      this.#attempts.begin()
+      // Nothing has been waited for so far.
+      if (context.filterWaits === undefined) this.#attempts.begin(context.startedMonotonic)
+      else this.#attempts.begin()
     }
     if (!exchange.hasBody) this.#copies?.end(NO_TRAILERS)
     if (exchange.isUnread) this.onUnread()
@@ -277,6 +279,7 @@ export class Forward
   onReady(): void {
     const call = this.#call!
     this.#isReady = true
+    this.#attempts.noteConnection(call.isReused)
     if (this.#buffered !== undefined) {
       this.#isBodyHeld = false
       this.#watchHead()
@@ -420,6 +423,7 @@ export class Forward
     const kept = filterTrailers(trailers)
     answer.end(this.context.served!.filters?.filterResponseTrailers(kept) ?? kept)
     if (this.context.isFinished || answer.pendingBytes === 0) return
+    this.#attempts.noteEnd()
     this.#isAnswerHeld = true
     hangupWatch.add(this)
     this.#watchClient()

@@ -10,6 +10,7 @@ import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
 import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
 import type { ServedHost, ServedRoute, ServedTable, Snapshot } from '../snapshot/snapshot.ts'
+import type { CourseTeller } from '../telemetry/course.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import { findAsked } from './answer.ts'
 import { RequestContext } from './context.ts'
@@ -31,7 +32,8 @@ export type HandlerOptions = Readonly<{
   snapshot: () => Snapshot | undefined
   clock: Clock
   spools: Spools
-  onFinish: (record: RequestRecord) => void
+  /** `teller` tells more of it, as long as the call lasts. */
+  onFinish: (record: RequestRecord, teller: CourseTeller) => void
   /** A copy of a request, which was for this upstream, is over, or was not made. */
   onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
@@ -141,7 +143,7 @@ export class RequestHandler implements ForwardOwner {
     this.#leaveClient(context)
     context.releaseLeases()
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
-    this.#options.onFinish(context.record(complete))
+    this.#options.onFinish(context.record(complete), context)
   }
 
   openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void {
@@ -209,6 +211,8 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     context.served = served
+    // Else it is found in the turn in which the request came.
+    if (context.filterWaits !== undefined) context.matchedAt = this.#options.clock.monotonic()
     // Before any filter, so that none waits for a request that is refused all the same.
     const refused = context.refuseBody(context.fields!.contentLength ?? 0)
     if (refused) {
@@ -223,20 +227,36 @@ export class RequestHandler implements ForwardOwner {
   /** Asks the filters, from one on, whether the request goes on; `host` is there where they are those of the host. */
   #ask(context: RequestContext, chain: FilterChain, from: number, host: FoundHost | undefined): void {
     const filters = chain.ofRequest
+    if (from === 0) context.noteAsked(chain)
     for (let at = from; at < filters.length; at++) {
       const outcome = filters[at]!.request(context)
       if (outcome === undefined) continue
       if (!(outcome instanceof PendingOutcome)) {
+        context.noteStop(chain, at)
         this.#conclude(context, outcome)
         return
       }
+      const wait = context.beginWait(chain, at)
       new FilterWait(context, outcome, {
         resume: (found) => {
-          if (found === undefined) this.#ask(context, chain, at + 1, host)
-          else this.#conclude(context, found)
+          context.endWait(wait)
+          if (found === undefined) {
+            this.#ask(context, chain, at + 1, host)
+            return
+          }
+          context.noteStop(chain, at)
+          this.#conclude(context, found)
         },
-        fail: (error) => this.fail(context, error),
-        finish: () => this.finish(context, false),
+        fail: (error) => {
+          context.endWait(wait)
+          context.noteStop(chain, at)
+          this.fail(context, error)
+        },
+        finish: () => {
+          context.endWait(wait)
+          context.noteStop(chain, at)
+          this.finish(context, false)
+        },
       }).start()
       return
     }

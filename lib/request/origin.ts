@@ -7,6 +7,9 @@ export type Origin = Readonly<{
   place: string
   /** From a PROXY header, in place of the socket's own ends. */
   path: ProxyPath | undefined
+  /** When it was accepted, and when its TLS handshake was done, by the monotonic clock. */
+  acceptedAt?: number | undefined
+  securedAt?: number | undefined
 }>
 
 const ORIGIN: unique symbol = Symbol('origin')

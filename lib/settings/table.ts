@@ -47,6 +47,12 @@ const OBJECT_NAME: TextForm = {
   form: 'namespace/name',
 }
 
+/** Names by which tokens, signatures and passwords travel in queries. */
+const REDACTED: readonly string[] = [
+  ...['*token*', '*secret*', '*passw*', 'pwd', '*signature*', 'sig', '*credential*', '*key', 'code', 'auth', '*_auth'],
+  ...['authorization', '*session*', 'sid', 'jwt', 'otp', 'ticket', '*assertion', 'saml*'],
+]
+
 export const SETTINGS = {
   http: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve plain HTTP.' }),
@@ -115,6 +121,18 @@ export const SETTINGS = {
       default: '',
       restart: true,
       doc: 'File that holds the token of admin requests, in place of admin.token; line breaks around the token do not count. A new token in the file counts within a second. While the file is empty or cannot be read, nobody gets in.',
+    }),
+    records: integer({
+      default: 500,
+      min: 0,
+      max: 100_000,
+      restart: true,
+      doc: 'Each worker keeps this many of its last requests for portico tap and the admin API, and as many of those that failed or were slow, which stay longer. They take 1Ki each at most on average. 0 keeps none, and turns tap and the figures of single routes off.',
+    }),
+    slowRequest: duration({
+      default: 1_000,
+      min: 1,
+      doc: 'A request that takes this long is slow: its record is kept as long as one that failed.',
     }),
   },
   metrics: {
@@ -434,6 +452,13 @@ export const SETTINGS = {
       doc: 'auto is pretty on a terminal, and JSON everywhere else.',
     }),
     access: boolean({ default: true, doc: 'Log each request.' }),
+  },
+  accessLog: {
+    redact: strings({
+      default: REDACTED,
+      advanced: true,
+      doc: 'Parameters of queries whose values records of requests show as "…": names in any case of letters, with * for any text. Empty: values are shown as they were sent.',
+    }),
   },
   compatibility: choice(['auto', 'off', 'ingress-nginx'], {
     default: 'auto',

@@ -2,6 +2,7 @@
 import type { SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures, WorkerFigures } from '../telemetry/metrics.ts'
+import type { TrafficSource } from '../telemetry/request-records.ts'
 import type { TrafficOptions } from './traffic.ts'
 
 export type CarrierOptions = TrafficOptions & {
@@ -14,7 +15,7 @@ export type CarrierOptions = TrafficOptions & {
 /** A worker as people see it. */
 export type WorkerState = WorkerFigures & Readonly<{ pid: number | undefined; inFlight: number; connections: number }>
 
-export type Carrier = {
+export type Carrier = TrafficSource & {
   /**
    * Opens the ports and serves. Rejects with a StartError where a port of the gateway itself cannot be had; what is open then
    * is closed by `close`.

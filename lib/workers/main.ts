@@ -4,7 +4,7 @@ import type { SnapshotUpdate } from '../snapshot/update.ts'
 import { createLog, flushLog, type Log } from '../telemetry/log.ts'
 import { LogDestination } from '../telemetry/log-destination.ts'
 import { RequestCounts } from '../telemetry/request-counts.ts'
-import { cutFigures, type FromWorker, joinUpdate, type ToWorker } from './message.ts'
+import { cutFigures, cutFound, cutTraffic, type FromWorker, joinUpdate, type ToWorker } from './message.ts'
 import { Reporter } from './reporter.ts'
 import { Traffic } from './traffic.ts'
 
@@ -22,6 +22,8 @@ class WorkerProcess {
   readonly #log: Log
   readonly #reporter: Reporter
   #pieces: SnapshotUpdate[] = []
+  /** What ends them, by their numbers. */
+  readonly #followers = new Map<number, () => void>()
   #isEnding = false
 
   constructor(start: Message<'start'>) {
@@ -65,6 +67,19 @@ class WorkerProcess {
       case 'report':
         this.#report()
         tell({ type: 'reported' })
+        return
+      case 'find':
+        for (const piece of cutFound(this.#traffic.records.find(message.query, message.limit))) tell(piece)
+        return
+      case 'measure':
+        for (const piece of cutTraffic(this.#traffic.meter.read(systemClock.now()))) tell(piece)
+        return
+      case 'follow':
+        this.#follow(message)
+        return
+      case 'unfollow':
+        this.#followers.get(message.follower)?.()
+        this.#followers.delete(message.follower)
         return
       case 'drain':
         this.#traffic.drain()
@@ -124,6 +139,12 @@ class WorkerProcess {
       const { code, message } = error as NodeJS.ErrnoException
       tell({ type: 'listening', place, failure: { code, message } })
     }
+  }
+
+  #follow({ follower, query }: Message<'follow'>): void {
+    this.#followers.get(follower)?.()
+    const end = this.#traffic.records.follow(query, (some, then) => tell({ type: 'followed', follower, ...some }, then))
+    this.#followers.set(follower, end)
   }
 
   #report(): void {

@@ -8,6 +8,9 @@ import type { Settings } from '../settings/table.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
 import type { BufferedBytes } from '../telemetry/metrics.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
+import type { RequestQuery } from '../telemetry/request-query.ts'
+import type { FollowedRequests, KeptRequest } from '../telemetry/request-records.ts'
+import type { TrafficData } from '../telemetry/traffic-meter.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint/endpoint.ts'
 
@@ -31,6 +34,13 @@ export type ToWorker =
   | Readonly<{ type: 'unlisten'; place: string }>
   /** Answered by `reported`. */
   | Readonly<{ type: 'report' }>
+  /** Answered by `found`, once or several times. */
+  | Readonly<{ type: 'find'; query: RequestQuery; limit: number }>
+  /** From now on the worker tells by `followed` of requests that the query wants, until `unfollow`. */
+  | Readonly<{ type: 'follow'; follower: number; query: RequestQuery }>
+  | Readonly<{ type: 'unfollow'; follower: number }>
+  /** Answered by `traffic`, once or several times. */
+  | Readonly<{ type: 'measure' }>
   /** Answered by `draining`. */
   | Readonly<{ type: 'drain' }>
   /** Answered by `finished`; then the worker ends. */
@@ -45,6 +55,9 @@ export type FromWorker =
   /** At each `report`, and every second. */
   | Readonly<{ type: 'figures'; figures: TrafficFigures }>
   | Readonly<{ type: 'reported' }>
+  | Readonly<{ type: 'found'; requests: readonly KeptRequest[]; isLast: boolean }>
+  | (Readonly<{ type: 'followed'; follower: number }> & FollowedRequests)
+  | Readonly<{ type: 'traffic'; traffic: TrafficData; isLast: boolean }>
   /** At once, so that the endpoint can be ejected. */
   | Readonly<{ type: 'trouble'; trouble: EndpointTrouble }>
   | Readonly<{ type: 'draining'; inFlight: number }>
@@ -88,6 +101,9 @@ const PIECE_WEIGHT = 400
 const CERTIFICATE_WEIGHT = 20
 /** Options of filters may hold long texts. */
 const CHARACTERS_PER_WEIGHT = 16_384
+/** Kept requests, and measured routes and endpoints, in a message. */
+const FOUND_AT_ONCE = 100
+const METERS_AT_ONCE = 100
 
 /** An update in pieces of bounded size, at least one. What is in them is as it was: nothing is copied, left out or changed. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
@@ -192,4 +208,31 @@ export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> 
     yield { ...rest, counts: { ...NO_COUNTS, bytes: new Map(some) } }
   }
   for (const some of group(endpoints, () => 2)) yield { ...rest, endpoints: some }
+}
+
+/** Kept requests in messages of bounded size, at least one. */
+export function* cutFound(requests: readonly KeptRequest[]): Generator<Extract<FromWorker, { type: 'found' }>> {
+  for (let at = 0; at === 0 || at < requests.length; at += FOUND_AT_ONCE) {
+    const some = requests.slice(at, at + FOUND_AT_ONCE)
+    yield { type: 'found', requests: some, isLast: at + FOUND_AT_ONCE >= requests.length }
+  }
+}
+
+/** What a worker has to do, in messages of bounded size, at least one; the first has the totals. */
+export function* cutTraffic(traffic: TrafficData): Generator<Extract<FromWorker, { type: 'traffic' }>> {
+  const { routes, endpoints } = traffic
+  const most = Math.max(routes.length, endpoints.length)
+  for (let at = 0; at === 0 || at < most; at += METERS_AT_ONCE) {
+    const end = at + METERS_AT_ONCE
+    const some = { ...traffic, routes: routes.slice(at, end), endpoints: endpoints.slice(at, end) }
+    yield { type: 'traffic', traffic: some, isLast: end >= most }
+  }
+}
+
+export function joinTraffic(pieces: readonly TrafficData[]): TrafficData {
+  return {
+    ...pieces[0]!,
+    routes: pieces.flatMap(({ routes }) => routes),
+    endpoints: pieces.flatMap(({ endpoints }) => endpoints),
+  }
 }

@@ -2,6 +2,9 @@
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
+import type { RequestQuery } from '../telemetry/request-query.ts'
+import type { FoundRequest } from '../telemetry/request-records.ts'
+import type { TrafficData } from '../telemetry/traffic-meter.ts'
 import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
 import { ListenerPorts } from './listener-ports.ts'
 import { Traffic } from './traffic.ts'
@@ -84,6 +87,24 @@ export class OwnTraffic implements Carrier {
   }
 
   async refresh(): Promise<void> {}
+
+  async findRequests(query: RequestQuery, limit: number): Promise<readonly FoundRequest[]> {
+    return this.#traffic.records.find(query, limit).map((kept) => ({ ...kept, worker: 0 }))
+  }
+
+  followRequests(query: RequestQuery, tell: (requests: readonly FoundRequest[], dropped: number) => void): () => void {
+    return this.#traffic.records.follow(query, ({ requests, dropped }, then) => {
+      tell(
+        requests.map((kept) => ({ ...kept, worker: 0 })),
+        dropped,
+      )
+      then()
+    })
+  }
+
+  async readTraffic(): Promise<readonly TrafficData[]> {
+    return [this.#traffic.meter.read(this.#options.clock.now())]
+  }
 
   async drain(): Promise<number> {
     this.#ports.stop()

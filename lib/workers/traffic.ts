@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { onContained } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
+import { compileRedaction } from '../base/redact.ts'
 import { runInSlices } from '../base/slice.ts'
 import { Admission } from '../downstream/admission.ts'
 import { Doors } from '../downstream/doors.ts'
@@ -23,12 +24,15 @@ import { type Snapshot, SnapshotBuilder } from '../snapshot/snapshot.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
 import { createAccessLog, createConnectionLog } from '../telemetry/access-log.ts'
 import { createContainedLog } from '../telemetry/contained-log.ts'
+import type { CourseTeller } from '../telemetry/course.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { createLoopbackHint } from '../telemetry/loopback-hint.ts'
 import type { BufferedBytes } from '../telemetry/metrics.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
+import { RequestRecords } from '../telemetry/request-records.ts'
+import { TrafficMeter } from '../telemetry/traffic-meter.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import { EndpointRegistry } from '../upstream/choice/registry.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
@@ -58,12 +62,14 @@ type Port = StreamPort | DatagramPort
 export class Traffic {
   /** Of this process. */
   readonly reserve: DescriptorReserve = new DescriptorReserve()
+  readonly records: RequestRecords
+  readonly meter: TrafficMeter = new TrafficMeter()
   readonly #options: TrafficOptions
   readonly #spools: Spools
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
   readonly #handler: RequestHandler
-  readonly #onFinish: (record: RequestRecord) => void
+  readonly #onFinish: (record: RequestRecord, teller?: CourseTeller) => void
   readonly #relays: Relays
   readonly #admission: Admission
   /** By place. */
@@ -78,6 +84,7 @@ export class Traffic {
   /** The bound port of the listener `https`, for redirects. */
   #httpsPort: number | undefined
   #updates: Promise<void> = Promise.resolve()
+  #redaction: RegExp
   #isDraining = false
   #cut: () => void = () => {}
   /** Ends the hearing of what is contained. */
@@ -128,9 +135,17 @@ export class Traffic {
       warn,
     })
     const accessLog = createAccessLog(log)
+    const { records, slowRequest } = settings.admin
+    this.records = new RequestRecords({ size: records, slowMs: slowRequest, redact: () => this.#redaction })
+    this.#redaction = compileRedaction(settings.accessLog.redact)
+    const isObserved = settings.admin.enabled && records > 0
     const hint = createLoopbackHint(log)
-    this.#onFinish = (record) => {
+    this.#onFinish = (record, teller) => {
       counts.observe(record)
+      if (isObserved) {
+        this.meter.observe(record)
+        this.records.observe(record, teller)
+      }
       if (this.#settings.log.access && record.isLogged) accessLog(record)
       hint(record.error, record.endpoint)
     }
@@ -351,6 +366,7 @@ export class Traffic {
       yield
     }
     this.#snapshot = snapshot
+    this.#redaction = compileRedaction(snapshot.settings.accessLog.redact)
     if (snapshot.buffersBodies) void this.#spools.prepare()
     yield* this.#registry.retainInSteps(snapshot.pools)
   }

@@ -8,6 +8,9 @@ import { ListeningSocket } from '../platform/listening-socket.ts'
 import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
+import type { RequestQuery } from '../telemetry/request-query.ts'
+import { byEnd, type FoundRequest } from '../telemetry/request-records.ts'
+import type { TrafficData } from '../telemetry/traffic-meter.ts'
 import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
 import { ListenerPorts } from './listener-ports.ts'
 import { Tally } from './tally.ts'
@@ -32,6 +35,12 @@ const REFRESH_MS = 1_000
 /** What a worker may take to end beyond the drain deadline, milliseconds. */
 const END_MS = 2_000
 
+/** Somebody follows requests. */
+type Follow = Readonly<{
+  query: RequestQuery
+  tell: (requests: readonly FoundRequest[], dropped: number) => void
+}>
+
 /** The place of a worker: processes in it follow each other. */
 type Slot = {
   readonly number: number
@@ -52,6 +61,9 @@ export class WorkerSet implements Carrier {
   /** By place; undefined for UDP, whose sockets the workers bind. */
   readonly #sockets = new Map<string, ListeningSocket | undefined>()
   readonly #ports: ListenerPorts
+  /** By number. Workers that begin later follow too. */
+  readonly #follows = new Map<number, Follow>()
+  #lastFollow = 0
   #served: SnapshotSource | undefined
   #ticker: NodeJS.Timeout | undefined
   #isStopping = false
@@ -188,6 +200,29 @@ export class WorkerSet implements Carrier {
     await withDeadline(Promise.all(this.#living().map((worker) => worker.refresh())), REFRESH_MS)
   }
 
+  async findRequests(query: RequestQuery, limit: number): Promise<readonly FoundRequest[]> {
+    const asked = this.#slots.map(async ({ worker, number }) => {
+      const found = worker && (await withDeadline(worker.findRequests(query, limit), REFRESH_MS))
+      return (found ?? []).map((kept) => ({ ...kept, worker: number }))
+    })
+    return (await Promise.all(asked)).flat().sort(byEnd).slice(0, limit)
+  }
+
+  followRequests(query: RequestQuery, tell: Follow['tell']): () => void {
+    const number = ++this.#lastFollow
+    this.#follows.set(number, { query, tell })
+    for (const worker of this.#living()) worker.follow(number, query)
+    return () => {
+      this.#follows.delete(number)
+      for (const worker of this.#living()) worker.unfollow(number)
+    }
+  }
+
+  async readTraffic(): Promise<readonly TrafficData[]> {
+    const read = await Promise.all(this.#living().map((worker) => withDeadline(worker.readTraffic(), REFRESH_MS)))
+    return read.flatMap((each) => each ?? [])
+  }
+
   async drain(): Promise<number> {
     this.#stopReplacing()
     const draining = Promise.all(this.#living().map((worker) => worker.drain()))
@@ -256,6 +291,11 @@ export class WorkerSet implements Carrier {
       }),
       onFigures: (figures) => this.#tally.add(worker, figures),
       onTrouble: (trouble) => this.#options.onTrouble?.(trouble),
+      onFollowed: (follower, { requests, dropped }) =>
+        this.#follows.get(follower)?.tell(
+          requests.map((kept) => ({ ...kept, worker: slot.number })),
+          dropped,
+        ),
     })
     slot.worker = worker
     const failure = await worker.start(this.#served!)
@@ -266,6 +306,7 @@ export class WorkerSet implements Carrier {
     }
     // Before it served, another configuration may have come into force.
     if (worker.isServing) await worker.apply(this.#served!)
+    for (const [number, { query }] of this.#follows) worker.follow(number, query)
     for (const place of this.#sockets.keys()) {
       const failure = worker.isServing ? await this.#listenIn(slot, place) : undefined
       // Others may have it still: all let it go, and it is tried again.

@@ -4,7 +4,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EndpointTrouble } from '../model/upstream.ts'
 import type { SocketHandle } from '../platform/listening-socket.ts'
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
-import { cutUpdate, type FromWorker, type ListenFailure, type ToWorker, type TrafficFigures } from './message.ts'
+import type { RequestQuery } from '../telemetry/request-query.ts'
+import type { FollowedRequests, KeptRequest } from '../telemetry/request-records.ts'
+import type { TrafficData } from '../telemetry/traffic-meter.ts'
+import {
+  cutUpdate,
+  type FromWorker,
+  joinTraffic,
+  type ListenFailure,
+  type ToWorker,
+  type TrafficFigures,
+} from './message.ts'
 
 /** `error` is why the system gave no process at all. */
 export type Ending = Readonly<{ code: number | null; signal: NodeJS.Signals | null; error?: string }>
@@ -15,6 +25,8 @@ export type WorkerOptions = {
   readonly sockets: readonly (readonly [place: string, SocketHandle])[]
   readonly onFigures: (figures: TrafficFigures) => void
   readonly onTrouble: (trouble: EndpointTrouble) => void
+  /** Requests that somebody follows have ended. */
+  readonly onFollowed: (follower: number, some: FollowedRequests) => void
 }
 
 const PROGRAM_FLAG = /^(-e|-p|-pe|--eval|--print)$/
@@ -69,6 +81,9 @@ export class Worker {
   #generation = 0
   #figures: TrafficFigures | undefined
   #inFlight = 0
+  /** Pieces of the answers that are not whole yet. */
+  #found: KeptRequest[] = []
+  #traffic: TrafficData[] = []
   /** Since it was last heard of, in calls of `tick`. */
   #silentTicks = 0
 
@@ -145,6 +160,24 @@ export class Worker {
     await this.#ask({ type: 'report' }, 'reported')
   }
 
+  /** Resolves to the kept requests that the query wants, the newest first. */
+  async findRequests(query: RequestQuery, limit: number): Promise<readonly KeptRequest[]> {
+    return (await this.#ask({ type: 'find', query, limit }, 'found'))?.requests ?? []
+  }
+
+  /** What it has to do just now; undefined where the process has gone. */
+  async readTraffic(): Promise<TrafficData | undefined> {
+    return (await this.#ask({ type: 'measure' }, 'traffic'))?.traffic
+  }
+
+  follow(follower: number, query: RequestQuery): void {
+    this.#send({ type: 'follow', follower, query })
+  }
+
+  unfollow(follower: number): void {
+    this.#send({ type: 'unfollow', follower })
+  }
+
   /** Resolves to the requests and tunnels under way. */
   async drain(): Promise<number> {
     this.#isServing = false
@@ -212,6 +245,34 @@ export class Worker {
       this.#options.onTrouble(message.trouble)
       return
     }
+    if (message.type === 'followed') {
+      this.#options.onFollowed(message.follower, message)
+      return
+    }
+    const whole = this.#join(message)
+    if (whole) this.#answer(whole)
+  }
+
+  /** An answer that comes in pieces, once it is whole; others as they are. */
+  #join(message: FromWorker): FromWorker | undefined {
+    if (message.type === 'found') {
+      this.#found.push(...message.requests)
+      if (!message.isLast) return undefined
+      const requests = this.#found
+      this.#found = []
+      return { ...message, requests }
+    }
+    if (message.type === 'traffic') {
+      this.#traffic.push(message.traffic)
+      if (!message.isLast) return undefined
+      const traffic = joinTraffic(this.#traffic)
+      this.#traffic = []
+      return { ...message, traffic }
+    }
+    return message
+  }
+
+  #answer(message: FromWorker): void {
     if (message.type === 'applied') {
       this.#generation = message.generation
       this.#inFlight = message.inFlight

@@ -91,7 +91,7 @@ t.test('/metrics is Prometheus text', async (t) => {
 t.test('/ lists the paths, and each answers JSON', async (t) => {
   const { ask } = await start(t)
   const { body } = await ask('/')
-  const paths = body.split('\n').filter((line) => line.startsWith('/api/'))
+  const paths = body.split('\n').filter((line) => /^\/api\/\S+$/.test(line))
   t.equal(paths.length, 12)
   for (const path of paths) {
     const { status, headers, body: text } = await ask(path)

@@ -81,24 +81,21 @@ admin: { token: very-secret }
   },
 )
 
-t.test(
-  'get settings has the same rows of a running gateway, with where each value comes from',
-  async (t) => {
-    const { ports } = await startGateway(t, ['run', '-f', 'shop.yaml', '--timeouts-connect', '2s'], { cwd })
-    const read = async (...words: string[]) => {
-      const { stdout } = await runPortico(['get', 'settings', '-o', 'json', ...words], { cwd })
-      return JSON.parse(stdout) as Record<string, unknown>[]
-    }
-    const files = await read('-f', 'shop.yaml')
-    const running = await read('--admin-port', String(ports.admin))
-    t.strictSame(running.map(Object.keys), files.map(Object.keys))
-    t.strictSame([...new Set(running.map(({ source }) => source))], ['default', 'flag'])
-    t.match(
-      running.find(({ name }) => name === 'timeouts.connect'),
-      { value: 2000, text: '2s', default: '5s' },
-    )
-  },
-)
+t.test('get settings has the same rows of a running gateway, with where each value comes from', async (t) => {
+  const { ports } = await startGateway(t, ['run', '-f', 'shop.yaml', '--timeouts-connect', '2s'], { cwd })
+  const read = async (...words: string[]) => {
+    const { stdout } = await runPortico(['get', 'settings', '-o', 'json', ...words], { cwd })
+    return JSON.parse(stdout) as Record<string, unknown>[]
+  }
+  const files = await read('-f', 'shop.yaml')
+  const running = await read('--admin-port', String(ports.admin))
+  t.strictSame(running.map(Object.keys), files.map(Object.keys))
+  t.strictSame([...new Set(running.map(({ source }) => source))], ['default', 'flag'])
+  t.match(
+    running.find(({ name }) => name === 'timeouts.connect'),
+    { value: 2000, text: '2s', default: '5s' },
+  )
+})
 
 t.test('-n keeps one namespace, -A and nothing list all', async (t) => {
   const all = JSON.parse((await get('services', '-o', 'json')).stdout)

@@ -108,7 +108,7 @@ t.test('run --help-all gives each setting with its default and environment varia
         ? `environment ${environmentName(name)}=${!usual}\n`
         : `, environment ${environmentName(name)}\n`
     // A line that would be too long goes on below.
-    t.match(stdout.replace(/environment\n +PORTICO_/g, 'environment PORTICO_'), words)
+    t.match(stdout.replace(/(environment|,)\n +(?=environment|PORTICO_)/g, '$1 '), words)
   }
   t.match(stdout, /--http-port PORT\n.*\n\s+default 8080, environment PORTICO_HTTP_PORT/)
   t.match(stdout, /--no-watch\n\s+Do not reload when a file changes\.\n\s+environment PORTICO_WATCH=false\n/)

@@ -178,7 +178,7 @@ function createTlsServer(
         return
       }
       const origin = findOrigin(carrier)
-      if (origin) setOrigin(socket, origin)
+      if (origin) setOrigin(socket, { ...origin, securedAt: options.clock.monotonic() })
       if (socket.alpnProtocol === 'h2') {
         onHttp2(socket)
         return

@@ -27,8 +27,9 @@ type Held = {
   readonly client: string
   /** When it was accepted; then when its request came. */
   since: number
-  /** `new`: what it has sent may not have been read yet. */
-  state: 'new' | 'waiting' | 'answering' | 'probing'
+  /** `new`: what it has sent may not have been read yet. `streaming`: its answer goes on for as long as its client likes. */
+  state: 'new' | 'waiting' | 'answering' | 'probing' | 'streaming'
+  timer: NodeJS.Timeout | undefined
 }
 
 export class ProbedConnections {
@@ -58,12 +59,21 @@ export class ProbedConnections {
     return slow !== undefined
   }
 
+  /** From now on the answer on this connection may take as long as it takes, and makes way for none. How many there are is the caller's affair. */
+  letStream(socket: Socket): void {
+    const held = this.#held.get(socket)
+    if (!held) return
+    clearTimeout(held.timer)
+    held.state = 'streaming'
+  }
+
   #add(socket: Socket): void {
     const held: Held = {
       socket,
       client: findClientNetwork(socket.remoteAddress ?? ''),
       since: this.#clock.monotonic(),
       state: 'new',
+      timer: undefined,
     }
     this.#held.set(socket, held)
     // In the turn after this one what it has sent so far is read, however long this one takes.
@@ -81,8 +91,8 @@ export class ProbedConnections {
     if (!held) return
     held.state = this.#isProbe(request) ? 'probing' : 'answering'
     held.since = this.#clock.monotonic()
-    const timer = setTimeout(() => socket.destroy(), ANSWER_MS).unref()
-    response.once('close', () => clearTimeout(timer))
+    held.timer = setTimeout(() => socket.destroy(), ANSWER_MS).unref()
+    response.once('close', () => clearTimeout(held.timer))
   }
 
   #makeRoom(mayGo: (held: Held) => boolean): void {
@@ -90,7 +100,7 @@ export class ProbedConnections {
     let slow: Held | undefined
     let young: Held | undefined
     for (const held of this.#held.values()) {
-      if (held.state === 'probing' || !mayGo(held)) continue
+      if (held.state === 'probing' || held.state === 'streaming' || !mayGo(held)) continue
       if (held.state === 'new' || held.state === 'waiting') {
         if (held.state === 'waiting' && now - held.since >= YOUNG_MS) {
           this.#drop(held)

@@ -109,4 +109,6 @@ export type UpstreamCall = {
   readonly socket: Socket | undefined
   /** A byte of an answer has come. */
   readonly hasAnswered: boolean
+  /** Its connection has carried other requests. */
+  readonly isReused: boolean
 }

@@ -70,6 +70,10 @@ export class Http1Call implements UpstreamCall, Waiter, ConnectionUser {
     return this.#connection?.hasAnswered === true
   }
 
+  get isReused(): boolean {
+    return this.#connection !== undefined && this.#connection.uses > 0
+  }
+
   // Waiter
 
   get cancelled(): boolean {
