@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { NO_CHROMIUM, openPage, startChromium } from '../helpers/chromium.ts'
-import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { endpointsOf, runGateway, startEchoes, visit } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(240_000)
@@ -153,6 +153,60 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
     await page.close()
   })
 
+  t.test('Requests shows what was sent, and how one request went on', async (t) => {
+    const { page } = await openPage(browser, `${url}#/requests`)
+    await page.getByRole('button', { name: 'Pause' }).waitFor()
+    for (const [asked, method] of [
+      ['https://shop.example/x?token=of-a-client&a=1', 'POST'],
+      ['https://shop.example/api/y', 'GET'],
+      ['http://dead.example/', 'GET'],
+      ['http://nobody.example/', 'GET'],
+    ] as const) {
+      await visit(running, asked, { method })
+    }
+    await page.locator('tbody tr', { hasText: 'nobody.example' }).waitFor()
+    t.match(await readTable(page, 'Requests'), [
+      [String, '404', 'GET', 'nobody.example/', String, '–', '–', '127.0.0.1', /^PORTICO_REQ_NO_ROUTE/],
+      [String, '503', 'GET', 'dead.example/', String, 'default/dead:80', '–', '127.0.0.1'],
+      [String, '503', 'GET', 'shop.example/api/y', String, '–', '–', '127.0.0.1', /^PORTICO_GW_SERVICE_NOT_FOUND/],
+      [
+        String,
+        '200',
+        'POST',
+        'shop.example/x?token=…&a=1',
+        String,
+        'default/web:80',
+        `127.0.0.1:${upstreams.web.port}`,
+      ],
+    ])
+    await page.getByLabel('Status: 404, 5xx, >=400').fill('5xx')
+    await page.keyboard.press('Tab')
+    await page.locator('tbody tr', { hasText: 'nobody.example' }).waitFor({ state: 'detached' })
+    t.equal((await readTable(page, 'Requests')).length, 2)
+    await page.getByLabel('Status: 404, 5xx, >=400').fill('200')
+    await page.keyboard.press('Tab')
+    await page.locator('tbody tr', { hasText: '/x?token' }).getByRole('button').click()
+    const steps = await page.locator('.timeline .name').allTextContents()
+    t.match(steps, ['accept', 'tls', 'head', 'match', 'try', 'connect', 'first byte', 'end'])
+    t.match(await page.locator('.facts').textContent(), /EndpointHTTP/)
+    await page.close()
+  })
+
+  t.test('Overview shows rates, and what is wrong', async (t) => {
+    const { page } = await openPage(browser, url)
+    await page.locator('.problems', { hasText: '1 error in the configuration' }).waitFor()
+    for (let count = 0; count < 20; count++) await visit(running, 'https://shop.example/')
+    await until(async () => /^[\d.]+\/s$/.test((await page.locator('.tile dd').first().textContent()) ?? ''))
+    await until(async () => !/^0\/s$/.test((await page.locator('.tile dd').first().textContent()) ?? ''))
+    t.match(await page.locator('.tile').nth(2).textContent(), /\d ms/)
+    await page.locator('canvas').first().waitFor()
+    await show(page, 'routes')
+    await until(async () =>
+      (await readTable(page, 'Routes')).some(([path, , , , rate]) => path === 'shop.example/' && rate !== '0/s'),
+    )
+    await page.close()
+  })
+
   t.test('Certificates says which certificate a host gets, and why it is the default', async (t) => {
     const { page } = await openPage(browser, `${url}#/certificates`)
     const row = (await readTable(page, 'Certificates')).find(([hosts]) => hosts === 'shop.example')
@@ -230,10 +284,11 @@ t.test('a token is asked for once and kept for the tab', { skip: NO_CHROMIUM }, 
   t.equal(new URL(page.url()).search, '', 'the token stands in no address')
 })
 
+/** Waits until the page is there, with all that it asked for. */
 async function show(page: Page, path: string): Promise<void> {
   await page.evaluate(`location.hash = '#/${path}'`)
-  await page.waitForLoadState('networkidle')
-  await until(async () => (await page.locator('main h1').count()) === 1)
+  await page.locator(`nav a[href="#/${path}"][aria-current]`).waitFor()
+  await until(async () => (await page.getByText('…', { exact: true }).count()) === 0)
 }
 
 /** The rows of a table, as lists of texts; waits for the first. */

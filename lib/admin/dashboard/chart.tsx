@@ -7,6 +7,8 @@ import 'uplot/dist/uPlot.min.css'
 export type Line = Readonly<{ label: string; colour: string; values: readonly (number | null)[] }>
 
 const HEIGHT = 170
+/** Seconds that a plot spans at least. */
+const LEAST_SPAN = 120
 
 function colourOf(element: Element, name: string): string {
   return getComputedStyle(element).getPropertyValue(name).trim()
@@ -40,7 +42,10 @@ export function Chart({
         height: HEIGHT,
         cursor: { y: false },
         legend: { live: true },
-        scales: { y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, 1)] } },
+        scales: {
+          x: { range: (_plot, min, max) => [Math.min(min, max - LEAST_SPAN), max] },
+          y: { range: (_plot, _min, max) => [0, Math.max(max * 1.1, 1)] },
+        },
         axes: [
           {
             ...axis,

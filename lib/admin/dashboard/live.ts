@@ -85,19 +85,15 @@ class TrafficStore {
 
   #onEvent = (_event: string, data: string): void => {
     const next = JSON.parse(data) as Traffic
-    const before = this.current
     this.current = next
-    if (before && next.at > before.at && next.requests >= before.requests) {
-      const seconds = (next.at - before.at) / 1_000
-      const sample: Sample = {
-        at: next.at / 1_000,
-        rate: (next.requests - before.requests) / seconds,
-        failureRate: Math.max(0, next.failures - before.failures) / seconds,
-        p50: next.duration_ms?.p50 ?? null,
-        p99: next.duration_ms?.p99 ?? null,
-      }
-      this.samples = [...this.samples.slice(-MAX_SAMPLES + 1), sample]
+    const sample: Sample = {
+      at: Date.parse(next.at) / 1_000,
+      rate: next.rate,
+      failureRate: next.failure_rate,
+      p50: next.duration_ms?.p50 ?? null,
+      p99: next.duration_ms?.p99 ?? null,
     }
+    this.samples = [...this.samples.slice(-MAX_SAMPLES + 1), sample]
     this.#tell()
   }
 

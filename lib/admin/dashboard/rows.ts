@@ -171,11 +171,13 @@ export type EndpointTraffic = Readonly<{
 }>
 
 export type Traffic = Readonly<{
-  at: number
+  /** ISO 8601. */
+  at: string
   requests: number
   failures: number
   in_flight: number
-  rate?: number
+  rate: number
+  failure_rate: number
   duration_ms?: Percentiles
   routes: readonly RouteTraffic[]
   endpoints: readonly EndpointTraffic[]
@@ -219,5 +221,5 @@ export type RequestDetail = RequestRow &
       end_ms?: number
       outcome: string
     }>[]
-    filters: readonly Readonly<{ name: string; effect: string; at_ms: number; duration_ms?: number }>[]
+    filters: readonly Readonly<{ name: string; effect: string; at_ms?: number; duration_ms?: number }>[]
   }>

@@ -7,17 +7,11 @@ import { Badge, Section, Table, toneOf } from '../parts.tsx'
 import { listProblems } from '../problems.ts'
 import type { Certificate, Diagnostic, Endpoint, Listener, Reload, Worker } from '../rows.ts'
 
-/** Samples over which the figures at the top are taken, one a second. */
-const RECENT = 10
-
 export function OverviewPage({ overview, theme }: PageProps): JSX.Element {
   const { samples, current } = useTraffic()
   const { data: workers = [] } = useView<readonly Worker[]>('workers')
-  const recent = samples.slice(-RECENT)
-  const mean = (of: (sample: (typeof recent)[number]) => number) =>
-    recent.length === 0 ? 0 : recent.reduce((sum, sample) => sum + of(sample), 0) / recent.length
-  const rate = mean((sample) => sample.rate)
-  const failures = mean((sample) => sample.failureRate)
+  const rate = current?.rate ?? 0
+  const failures = current?.failure_rate ?? 0
   const times = samples.map(({ at }) => at)
   const connections = workers.reduce((sum, worker) => sum + worker.connections, 0)
   return (

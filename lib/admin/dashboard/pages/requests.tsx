@@ -159,6 +159,7 @@ function Detail({ id }: { id: string }): JSX.Element {
     ['Code', found.code],
     ['Trace', found.trace_id],
     ['Agent', found.user_agent],
+    ['Filters', found.filters.map(({ name, effect }) => `${name} ${effect}`).join(', ')],
     ['Worker', found.worker === undefined ? undefined : String(found.worker)],
   ]
   return (
@@ -188,56 +189,28 @@ function Detail({ id }: { id: string }): JSX.Element {
   )
 }
 
-type Bar = Readonly<{ name: string; from: number; ms: number; detail: string; tone: string }>
+/** Steps that are drawn in a colour of their own. */
+const TONES: Readonly<Record<string, string>> = { try: 'try', filter: 'filter' }
 
-function listBars({ timeline, attempts, filters }: RequestDetail): readonly Bar[] {
-  return [
-    ...timeline.map((each) => ({
-      name: each.event,
-      from: each.at_ms,
-      ms: each.duration_ms ?? 0,
-      detail: each.detail ?? '',
-      tone: 'step',
-    })),
-    ...filters.map((each) => ({
-      name: `filter ${each.name}`,
-      from: each.at_ms,
-      ms: each.duration_ms ?? 0,
-      detail: each.effect,
-      tone: 'filter',
-    })),
-    ...(timeline.some(({ event }) => event.startsWith('try'))
-      ? []
-      : attempts.map((each, index) => ({
-          name: `try ${index + 1}`,
-          from: 0,
-          ms: each.end_ms ?? 0,
-          detail: `${each.endpoint}, ${each.reused ? 'kept connection' : 'new connection'}, ${each.outcome}`,
-          tone: 'try',
-        }))),
-  ].sort((a, b) => a.from - b.from)
-}
-
-function Timeline({ request }: { request: RequestDetail }): JSX.Element {
-  const bars = listBars(request)
-  const first = Math.min(0, ...bars.map(({ from }) => from))
-  const whole = Math.max(request.duration_ms, ...bars.map(({ from, ms }) => from + ms)) - first || 1
+function Timeline({ request: { timeline, duration_ms: duration } }: { request: RequestDetail }): JSX.Element {
+  const first = Math.min(0, ...timeline.map(({ at_ms }) => at_ms))
+  const whole = Math.max(duration, ...timeline.map(({ at_ms, duration_ms = 0 }) => at_ms + duration_ms)) - first || 1
   return (
     <ol class="timeline" aria-label="Timeline">
-      {bars.map((bar, index) => (
-        <li key={index}>
-          <span class="name">{bar.name}</span>
+      {timeline.map(({ event, at_ms: at, duration_ms: ms = 0, detail }) => (
+        <li key={`${event} ${at} ${detail}`}>
+          <span class="name">{event.replaceAll('_', ' ')}</span>
           <span class="track" aria-hidden="true">
             <span
-              class={`bar ${bar.tone}`}
-              style={{ marginLeft: `${(100 * (bar.from - first)) / whole}%`, width: `${(100 * bar.ms) / whole}%` }}
+              class={`bar ${TONES[event] ?? ''}`}
+              style={{ marginLeft: `${(100 * (at - first)) / whole}%`, width: `${(100 * ms) / whole}%` }}
             />
           </span>
           <span class="when">
-            {printMs(bar.from)}
-            {bar.ms > 0 && `, for ${printMs(bar.ms)}`}
+            {printMs(at)}
+            {ms > 0 && `, for ${printMs(ms)}`}
           </span>
-          <span class="detail">{bar.detail}</span>
+          <span class="detail">{detail}</span>
         </li>
       ))}
     </ol>
