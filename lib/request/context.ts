@@ -35,6 +35,7 @@ import { OwnQuestion } from './own-question.ts'
 import { chooseRequestId } from './request-id.ts'
 import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
+import { Trace } from './trace.ts'
 
 export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequest {
   readonly exchange: Exchange
@@ -66,6 +67,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   clientAddress: string
   scheme: 'http' | 'https'
   served: ServedRoute | undefined = undefined
+  /** Undefined: tracing is off. */
+  trace: Trace | undefined = undefined
   /** Undefined as long as no endpoint was to be asked. */
   attempts: Attempts | undefined = undefined
   /** When its route was found after waits for filters of the host, by the monotonic clock; 0: at once, or none was. */
@@ -209,6 +212,11 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.clientAddress === peerAddress ? peerNetwork : findClientNetwork(this.clientAddress)
   }
 
+  /** Its peer is one of the trusted proxies. */
+  get isFromTrusted(): boolean {
+    return isTrustedPeer(this.exchange.connection.peerAddress, this.settings)
+  }
+
   /** True if it asks about the gateway as a whole (RFC 9110 §9.3.7); known once it was examined. */
   get isServerWide(): boolean {
     return this.rawPath === ASTERISK.path
@@ -231,6 +239,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     this.fields = fields
     this.id = chooseRequestId(fields.requestId)
     if (settings.trustedProxies.length > 0) this.#believe(fields)
+    this.trace = Trace.begin(settings.tracing, this)
     const refused = this.#examineTarget(fields)
     if (refused) return refused
     if (fields.expect !== undefined && fields.expect.toLowerCase() !== '100-continue') {

@@ -1,4 +1,5 @@
 /** Tells how a request went on, out of the numbers that were noted of it. */
+import { readTraceparent } from '../base/trace-context.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import type { FilterCourse, FilterEffect, RequestCourse } from '../telemetry/course.ts'
 import type { Attempts } from './attempts.ts'
@@ -17,9 +18,6 @@ export type FilterWaitTime = {
   until: number
 }
 
-/** The trace id of `traceparent` (W3C Trace Context §3.2.2): not all zeros. */
-const TRACEPARENT = /^[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
-
 /** The request, as far as its course is concerned. */
 export type CourseSubject = {
   readonly exchange: Readonly<{ connection: Pick<ConnectionInfo, 'acceptedAt' | 'securedAt'> }>
@@ -29,6 +27,7 @@ export type CourseSubject = {
   readonly attempts: Attempts | undefined
   readonly fields: object | undefined
   header(name: string): string | undefined
+  readonly trace: Readonly<{ traceId: string }> | undefined
   readonly asked: readonly AskedChain[] | undefined
   readonly filterWaits: readonly FilterWaitTime[] | undefined
   readonly stop: FilterStop | undefined
@@ -41,7 +40,6 @@ export function tellCourse(context: CourseSubject): RequestCourse {
   const { attempts, fields, matchedAt, turn, startedMonotonic: origin } = context
   const { acceptedAt, securedAt } = context.exchange.connection
   const tries = [...(attempts?.earlierTries ?? []), ...(attempts?.lastTry ? [attempts.lastTry] : [])]
-  const traceparent = fields === undefined ? undefined : context.header('traceparent')
   return {
     acceptedAt: acceptedAt === undefined ? undefined : acceptedAt - origin,
     securedAt: securedAt === undefined ? undefined : securedAt - origin,
@@ -50,7 +48,7 @@ export function tellCourse(context: CourseSubject): RequestCourse {
     filters: tellFilters(context),
     wantedAt: attempts === undefined || attempts.wantedAt === 0 ? undefined : attempts.wantedAt - origin,
     tries: tries.map((each) => each.tell(origin)),
-    traceId: traceparent === undefined ? undefined : TRACEPARENT.exec(traceparent)?.[1],
+    traceId: context.trace?.traceId ?? (fields && readTraceparent(context.header('traceparent') ?? '')?.traceId),
   }
 }
 

@@ -42,6 +42,7 @@ export class Draft implements UpstreamRequest {
     this.authority = context.authority
     // What a trusted proxy says besides is as much as what the client says.
     this.lines = context.told === undefined ? fields.lines : fields.lines + claims!.lines
+    if (context.trace !== undefined) this.lines = context.trace.clean(this.lines)
     this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`
     this.hostSetting = policy.host
     this.host = host
@@ -57,6 +58,11 @@ export class Draft implements UpstreamRequest {
     const changed = this.#open(this.lines === fields.lines ? fields : undefined)
     filters.changeRequest(changed, context)
     this.#take(changed)
+  }
+
+  /** Has what the endpoint is told of the trace name the next try. */
+  beginTry({ trace }: RequestContext): void {
+    if (trace !== undefined) this.addedLines = trace.moveOn(this.addedLines)
   }
 
   /** Has the filters say what the body passes; undefined: nothing. */

@@ -473,6 +473,7 @@ export class Forward
     this.#draft.expectsContinue = this.#expectsContinue
     // Trailers can follow chunks alone.
     if (this.#buffered !== undefined && this.#trailers.length === 0) this.#draft.contentLength = this.#buffered.length
+    this.#draft.beginTry(this.context)
     this.#call = endpoint.call(this.#draft, this)
     this.#call.start()
   }

@@ -16,6 +16,7 @@ import { duration } from './types/duration.ts'
 import { endpoints } from './types/endpoints.ts'
 import { integer } from './types/integer.ts'
 import { options } from './types/options.ts'
+import { percent } from './types/percent.ts'
 import { port } from './types/port.ts'
 import { portRange } from './types/port-range.ts'
 import { servers } from './types/servers.ts'
@@ -458,6 +459,33 @@ export const SETTINGS = {
       default: REDACTED,
       advanced: true,
       doc: 'Parameters of queries whose values records of requests show as "…": names in any case of letters, with * for any text. Empty: values are shown as they were sent.',
+    }),
+  },
+  tracing: {
+    exporter: choice(['off', 'otlp-http', 'otlp-grpc'], {
+      default: 'off',
+      restart: true,
+      doc: 'How spans of requests are sent to a collector of OpenTelemetry. off sends none, and passes the traceparent of clients on as it is.',
+    }),
+    endpoint: string({
+      default: '',
+      restart: true,
+      pattern: '^(https?://[^\\s/?#@]+\\S*)?$',
+      form: 'a URL such as http://127.0.0.1:4318/v1/traces',
+      doc: 'URL of the collector. Empty: OTEL_EXPORTER_OTLP_ENDPOINT of the environment, else port 4318 (otlp-http) or 4317 (otlp-grpc) of this machine. Other variables of OpenTelemetry count too, as OTEL_EXPORTER_OTLP_HEADERS and OTEL_RESOURCE_ATTRIBUTES.',
+    }),
+    serviceName: string({ default: 'portico', restart: true, doc: 'service.name of the spans.' }),
+    sampling: percent({
+      default: 1,
+      doc: 'Share of the traces begun here whose spans are sent: 100%, 5%, 0.1%.',
+    }),
+    parents: choice(['all', 'trusted', 'none'], {
+      default: 'all',
+      doc: 'Whose trace a request continues, and whose decision about its spans counts: that of every client, of trustedProxies alone, or of none.',
+    }),
+    propagation: choice(['w3c', 'b3', 'b3-multi'], {
+      default: 'w3c',
+      doc: 'Fields that carry the trace from clients and to endpoints: traceparent (W3C), b3 (one field) or X-B3-TraceId and its like.',
     }),
   },
   compatibility: choice(['auto', 'off', 'ingress-nginx'], {

@@ -48,9 +48,23 @@ export type RequestCourse = Readonly<{
   /** When an endpoint was wanted first; undefined: none was. */
   wantedAt: number | undefined
   tries: readonly TryCourse[]
-  /** Of the field `traceparent` (W3C Trace Context). */
+  /** Undefined: tracing is off, and the client sent no `traceparent`. */
   traceId: string | undefined
 }>
 
-/** What can tell the course of a request; asked for requests that are kept. */
-export type CourseTeller = { tellCourse(): RequestCourse }
+/** The place of a request in a trace. Ids are in hexadecimal digits. */
+export type RequestTrace = Readonly<{
+  traceId: string
+  spanId: string
+  /** The span of the client; undefined: the trace begins here. */
+  parentId: string | undefined
+  /** The span of each try; one that was sent again on another connection is the same. */
+  tries: readonly string[]
+}>
+
+/** What can tell the course of a request; asked for requests that are kept or traced. */
+export type CourseTeller = {
+  tellCourse(): RequestCourse
+  /** Undefined: tracing is off, or the request could not be read. */
+  readonly trace: Readonly<{ isSampled: boolean; tell(): RequestTrace }> | undefined
+}

@@ -32,6 +32,7 @@ import type { BufferedBytes } from '../telemetry/metrics.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
 import { RequestRecords } from '../telemetry/request-records.ts'
+import { Tracer } from '../telemetry/tracer.ts'
 import { TrafficMeter } from '../telemetry/traffic-meter.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import { EndpointRegistry } from '../upstream/choice/registry.ts'
@@ -71,6 +72,8 @@ export class Traffic {
   readonly #handler: RequestHandler
   readonly #onFinish: (record: RequestRecord, teller?: CourseTeller) => void
   readonly #relays: Relays
+  /** Undefined: tracing is off. */
+  readonly #tracer: Tracer | undefined
   readonly #admission: Admission
   /** By place. */
   readonly #ports = new Map<string, Port>()
@@ -138,6 +141,10 @@ export class Traffic {
     const { records, slowRequest } = settings.admin
     this.records = new RequestRecords({ size: records, slowMs: slowRequest, redact: () => this.#redaction })
     this.#redaction = compileRedaction(settings.accessLog.redact)
+    const { exporter, endpoint, serviceName } = settings.tracing
+    if (exporter !== 'off') {
+      this.#tracer = new Tracer({ exporter, endpoint, serviceName, redact: () => this.#redaction, log, clock })
+    }
     const isObserved = settings.admin.enabled && records > 0
     const hint = createLoopbackHint(log)
     this.#onFinish = (record, teller) => {
@@ -147,6 +154,7 @@ export class Traffic {
         this.records.observe(record, teller)
       }
       if (this.#settings.log.access && record.isLogged) accessLog(record)
+      if (teller !== undefined) this.#tracer?.note(record, teller)
       hint(record.error, record.endpoint)
     }
     this.#handler = new RequestHandler({
@@ -292,6 +300,7 @@ export class Traffic {
     for (const port of [...this.#ports.values(), ...this.#leaving]) port.close()
     await Promise.all([...this.#doors.values()].map((doors) => doors.close()))
     await this.#registry.close()
+    await this.#tracer?.close()
     this.reserve.close()
     this.#unhear()
   }

@@ -168,7 +168,7 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
     t.match(await readTable(page, 'Requests'), [
       [String, '404', 'GET', 'nobody.example/', String, '–', '–', '127.0.0.1', /^PORTICO_REQ_NO_ROUTE/],
       [String, '503', 'GET', 'dead.example/', String, 'default/dead:80', '–', '127.0.0.1'],
-      [String, '503', 'GET', 'shop.example/api/y', String, '–', '–', '127.0.0.1', /^PORTICO_GW_SERVICE_NOT_FOUND/],
+      [String, '503', 'GET', 'shop.example/api/y', String, '–', '–', '127.0.0.1', /^PORTICO_UP_NO_SERVICE/],
       [
         String,
         '200',
@@ -188,7 +188,7 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
     await page.locator('tbody tr', { hasText: '/x?token' }).getByRole('button').click()
     const steps = await page.locator('.timeline .name').allTextContents()
     t.match(steps, ['accept', 'tls', 'head', 'match', 'try', 'connect', 'first byte', 'end'])
-    t.match(await page.locator('.facts').textContent(), /EndpointHTTP/)
+    t.match(await page.locator('.facts').textContent(), /Endpoint127\.0\.0\.1:\d+/)
     await page.close()
   })
 
