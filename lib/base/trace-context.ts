@@ -13,7 +13,7 @@ export type TraceParent = Readonly<{
 
 /** Version 00, or a later one that begins as it does (W3C Trace Context §4.3). */
 const TRACEPARENT =
-  /^(?!ff)(?:00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})|[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?)$/
+  /^(?:00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})|(?!00|ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?)$/
 
 /** Undefined: it is none, and a new trace begins (§4.3). */
 export function readTraceparent(text: string): TraceParent | undefined {

@@ -47,7 +47,7 @@ export class Trace {
 
   /** Undefined: tracing is off, and what the client says of traces goes on as it is. */
   static begin(tracing: Tracing, request: TracedRequest): Trace | undefined {
-    if (tracing.exporter === 'off') return undefined
+    if (tracing.exporter === 'none') return undefined
     const { parents } = tracing
     const isBelieved = parents === 'all' || (parents === 'trusted' && request.isFromTrusted)
     return new Trace(tracing, isBelieved ? readParent(tracing, request) : undefined)

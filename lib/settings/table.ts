@@ -462,10 +462,10 @@ export const SETTINGS = {
     }),
   },
   tracing: {
-    exporter: choice(['off', 'otlp-http', 'otlp-grpc'], {
-      default: 'off',
+    exporter: choice(['none', 'otlp-http', 'otlp-grpc'], {
+      default: 'none',
       restart: true,
-      doc: 'How spans of requests are sent to a collector of OpenTelemetry. off sends none, and passes the traceparent of clients on as it is.',
+      doc: 'How spans of requests are sent to a collector of OpenTelemetry. none sends none, and passes the traceparent of clients on as it is.',
     }),
     endpoint: string({
       default: '',

@@ -142,7 +142,7 @@ export class Traffic {
     this.records = new RequestRecords({ size: records, slowMs: slowRequest, redact: () => this.#redaction })
     this.#redaction = compileRedaction(settings.accessLog.redact)
     const { exporter, endpoint, serviceName } = settings.tracing
-    if (exporter !== 'off') {
+    if (exporter !== 'none') {
       this.#tracer = new Tracer({ exporter, endpoint, serviceName, redact: () => this.#redaction, log, clock })
     }
     const isObserved = settings.admin.enabled && records > 0

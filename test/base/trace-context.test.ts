@@ -20,7 +20,7 @@ t.test('traceparent (W3C Trace Context §3.2, §4.3)', async (t) => {
   t.same(readTraceparent(`cc-${TRACE}-${SPAN}-01-what-it-adds`), parent)
   for (const wrong of [
     '',
-    'ff-' + `${TRACE}-${SPAN}-01`,
+    `ff-${TRACE}-${SPAN}-01`,
     `00-${TRACE}-${SPAN}-01-more`,
     `cc-${TRACE}-${SPAN}-01.more`,
     `00-${'0'.repeat(32)}-${SPAN}-01`,

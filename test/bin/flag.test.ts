@@ -90,6 +90,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     'client|endpoint|HOST': 'endpoint',
     'NUMBER|auto': 'auto',
     STATUSES: '200-399',
+    SHARE: '5%',
   }
   for (const { name, word, choices } of SETTING_LIST) {
     const found = SETTING_FLAGS.filter((flag) => flag.setting === name)
@@ -115,6 +116,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'upstream.retry.conditions': 'reset,503',
         'upstream.retry.methods': 'POST',
         'upstream.tries': '10',
+        'tracing.endpoint': 'http://127.0.0.1:4318/v1/traces',
         secretFolders: '/etc/portico/secrets',
       }
       const value = given[name] ?? choices?.at(-1) ?? samples[String(word)]
