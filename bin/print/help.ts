@@ -32,7 +32,7 @@ export function printOverview(version: string): string {
     'Flags come after the verb: portico VERB --help lists the usual ones,',
     'portico VERB --help-all lists all of them.',
     'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 stopped at once',
-    'by a second signal, 4 get reached no running gateway.',
+    'by a second signal, 4 no running gateway was reached.',
     'Documentation: README.md and docs/; every setting: config/portico.yaml',
   ].join('\n')
 }
