@@ -123,17 +123,30 @@ export const RATE_LIMIT = defineFilter<Options>({
         if (isExempt?.has(request.clientAddress)) return undefined
         const now = clock.monotonic()
         let longest = 0
-        for (const limit of limits) longest = Math.max(longest, limit.ask(request, now))
+        let reached: Limit | undefined
+        for (const limit of limits) {
+          const wait = limit.ask(request, now)
+          if (wait <= longest) continue
+          longest = wait
+          reached = limit
+        }
         if (longest === 0) {
           for (const limit of limits) limit.take(now)
           return undefined
         }
         request.notes.set(refused, true)
         const seconds = Math.ceil(longest / 1000)
-        return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, {
-          retryAfter: seconds,
-          status,
-        })
+        const rate = reached!.text
+        return new GatewayError(
+          'PORTICO_REQ_RATE_LIMITED',
+          `the next may come in ${seconds}s: rate-limit ${rate}`,
+          undefined,
+          {
+            sentence: `The client sends too many requests: it may send ${rate}.`,
+            retryAfter: seconds,
+            status,
+          },
+        )
       },
       response(head, request) {
         const isTold = tellsAlways
@@ -178,6 +191,8 @@ function createLimits(
 class Limit {
   /** An item of RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10 §3). */
   readonly policy: string
+  /** For people: `100/s for each client`. */
+  readonly text: string
   readonly #name: string
   readonly #keyOf: (request: FilterRequest) => string
   readonly #times: DueTimes
@@ -191,7 +206,8 @@ class Limit {
 
   constructor(rate: Rate, processes: number, times: DueTimes) {
     const { count, period, burst, by } = rate
-    this.#name = `"${printRate(rate)} ${printBy(by)}"`
+    this.text = `${printRate(rate)} ${printBy(by)}`
+    this.#name = `"${this.text}"`
     this.policy = `${this.#name};q=${count};w=${period / 1000}`
     this.#keyOf = createKey(by)
     this.#times = times
