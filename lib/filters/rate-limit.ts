@@ -136,13 +136,13 @@ export const RATE_LIMIT = defineFilter<Options>({
         }
         request.notes.set(refused, true)
         const seconds = Math.ceil(longest / 1000)
-        const rate = reached!.text
+        const { rate, text } = reached!
         return new GatewayError(
           'PORTICO_REQ_RATE_LIMITED',
-          `the next may come in ${seconds}s: rate-limit ${rate}`,
+          `the next may come in ${seconds}s: rate-limit ${text}`,
           undefined,
           {
-            sentence: `The client sends too many requests: it may send ${rate}.`,
+            sentence: `The client sends too many requests: ${rate} are allowed.`,
             retryAfter: seconds,
             status,
           },
@@ -191,7 +191,8 @@ function createLimits(
 class Limit {
   /** An item of RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10 §3). */
   readonly policy: string
-  /** For people: `100/s for each client`. */
+  /** `100/s`; and with what it counts by: `100/s a client`. */
+  readonly rate: string
   readonly text: string
   readonly #name: string
   readonly #keyOf: (request: FilterRequest) => string
@@ -206,7 +207,8 @@ class Limit {
 
   constructor(rate: Rate, processes: number, times: DueTimes) {
     const { count, period, burst, by } = rate
-    this.text = `${printRate(rate)} ${printBy(by)}`
+    this.rate = printRate(rate)
+    this.text = `${this.rate} ${printBy(by)}`
     this.#name = `"${this.text}"`
     this.policy = `${this.#name};q=${count};w=${period / 1000}`
     this.#keyOf = createKey(by)
