@@ -1,8 +1,9 @@
 /** The source of the rows that `portico get` prints. */
+
+import { printSettingValue } from '../lib/settings/print-value.ts'
 import { environmentName, SETTING_LIST } from '../lib/settings/resolve.ts'
 import type { Kind } from './kind.ts'
 import type { SettingRow } from './print/columns.ts'
-import { printSettingValue } from './print/setting.ts'
 
 export type Reading = Readonly<{
   /** The rows by kind, in the order of the command line; or an exit code if they cannot be read. */

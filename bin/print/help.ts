@@ -1,13 +1,14 @@
 /** Help: one screen for all verbs, and one page for each. */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { measureText, padText, wrapText } from '../../lib/base/terminal-text.ts'
+import { printSettingValue } from '../../lib/settings/print-value.ts'
 import { SETTING_LIST } from '../../lib/settings/resolve.ts'
 import type { Command } from '../command.ts'
 import { COMMON_FLAGS } from '../command.ts'
 import type { Flag } from '../flag.ts'
 import { environmentOf, type SettingFlag } from '../setting-flag.ts'
 import { VERBS } from '../verbs.ts'
-import { printSettingValue } from './setting.ts'
-import { alignColumns } from './table.ts'
 
 const WIDTH = 80
 

@@ -1,9 +1,9 @@
 /** Requests of a running gateway, for people: one line each, or one with all its steps. */
 import { printTime } from '../../lib/base/clock.ts'
+import { alignColumns } from '../../lib/base/columns.ts'
 import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import type { RequestDetail, RequestSummary, TimelineEvent } from '../../lib/report/request-view.ts'
 import { printAccess } from '../../lib/telemetry/access-log.ts'
-import { alignColumns } from './table.ts'
 
 /** As the access log has it on a terminal; a wide line has who asked, where it went and its id as well. */
 export function printRequest(row: RequestSummary, isWide: boolean, paint: Paint): string {

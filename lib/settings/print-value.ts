@@ -1,5 +1,5 @@
 /** A setting's value as `portico get`, `portico explain` and help print it. */
-import type { Setting } from '../../lib/settings/setting.ts'
+import type { Setting } from './setting.ts'
 
 export function printSettingValue({ write }: Setting, value: unknown): string {
   const written = write(value)
