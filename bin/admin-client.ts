@@ -1,5 +1,5 @@
 /** Asks the admin listener of a running gateway on this machine. */
-import { request } from 'node:http'
+import { type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { DiagnosticList } from '../lib/base/diagnostics.ts'
 import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
@@ -51,41 +51,122 @@ function findPlace({ admin: { address, port, token, tokenFile } }: Settings): Ad
 
 /** GETs one path. Throws an UnreachableError if no answer comes in time. */
 export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> {
-  const host = reachableAddress(admin.address)
   return new Promise((resolve, reject) => {
-    const fail = (reason: string) => reject(new UnreachableError(`${printHostPort(host, admin.port)} ${reason}`))
-    const asked = request(
-      {
-        host,
-        port: admin.port,
-        path,
-        agent: false,
-        headers: { accept: 'application/json', ...(admin.token && { authorization: `Bearer ${admin.token}` }) },
-      },
-      (response) => {
-        const chunks: Buffer[] = []
-        let size = 0
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length
-          if (size > MAX_BODY_BYTES) asked.destroy(new Error('answers with too much'))
-          else chunks.push(chunk)
-        })
-        response.on('end', () => {
-          clearTimeout(timer)
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
-        })
-      },
-    )
+    const fail = (reason: string) => reject(unreachable(admin, reason))
+    const asked = request({ ...composeRequest(admin, 'application/json'), path }, (response) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size > MAX_BODY_BYTES) asked.destroy(new Error('answers with too much'))
+        else chunks.push(chunk)
+      })
+      response.on('end', () => {
+        clearTimeout(timer)
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
+      })
+    })
     const timer = setTimeout(
       () => asked.destroy(new Error(`does not answer within ${TIMEOUT_MS / 1000} s`)),
       TIMEOUT_MS,
     )
     asked.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
-      fail(error.code === 'ECONNREFUSED' ? 'refused the connection' : error.message)
+      fail(explainError(error))
     })
     asked.end()
   })
+}
+
+/** What a stream of server-sent events tells. */
+export type AdminEvent = Readonly<{ event: string; data: string }>
+
+/** An event is not longer than this, characters. */
+const MAX_EVENT = 16 * 1024 * 1024
+
+export type AdminStream = Readonly<{ events: AsyncIterable<AdminEvent>; close: () => void }>
+
+/**
+ * Opens a stream of server-sent events; the answer where there is none. Throws an UnreachableError where nothing answers in time, and so do the
+ * events where the stream breaks off.
+ */
+export async function followAdmin(admin: AdminPlace, path: string): Promise<AdminStream | AdminAnswer> {
+  const response = await openStream(admin, path)
+  response.setEncoding('utf8')
+  const close = () => void response.destroy()
+  if (response.statusCode === 200) return { events: readEvents(response, admin), close }
+  let body = ''
+  for await (const chunk of response) body = (body + chunk).slice(0, 500)
+  return { status: response.statusCode ?? 0, body }
+}
+
+async function* readEvents(response: IncomingMessage, admin: AdminPlace): AsyncGenerator<AdminEvent> {
+  let rest = ''
+  try {
+    for await (const chunk of response) {
+      const blocks = (rest + chunk).split('\n\n')
+      rest = blocks.pop() ?? ''
+      if (rest.length > MAX_EVENT) throw new Error('sends no events')
+      for (const block of blocks) {
+        const [, event, data] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? []
+        if (event !== undefined && data !== undefined) yield { event, data }
+      }
+    }
+  } catch (error) {
+    throw unreachable(admin, explainError(error as NodeJS.ErrnoException))
+  }
+}
+
+function openStream(admin: AdminPlace, path: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ ...composeRequest(admin, 'text/event-stream'), path }, (response) => {
+      clearTimeout(timer)
+      resolve(response)
+    })
+    const late = new Error(`does not answer within ${TIMEOUT_MS / 1000} s`)
+    const timer = setTimeout(() => asked.destroy(late), TIMEOUT_MS)
+    asked.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      reject(unreachable(admin, explainError(error)))
+    })
+    asked.end()
+  })
+}
+
+function composeRequest(admin: AdminPlace, accept: string): RequestOptions {
+  const authorization = admin.token === '' ? {} : { authorization: `Bearer ${admin.token}` }
+  const host = reachableAddress(admin.address)
+  return { host, port: admin.port, agent: false, headers: { accept, ...authorization } }
+}
+
+function unreachable({ address, port }: AdminPlace, reason: string): UnreachableError {
+  return new UnreachableError(`${printHostPort(reachableAddress(address), port)} ${reason}`)
+}
+
+function explainError({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ECONNREFUSED') return 'refused the connection'
+  return code === 'ECONNRESET' ? 'has closed the connection' : message
+}
+
+/** Why an answer with this status has nothing that was asked for. */
+export function explainAnswer(admin: AdminPlace, { status, body }: AdminAnswer): string {
+  const place = printHostPort(admin.address, admin.port)
+  if (status === 401 || status === 403) {
+    const why = admin.tokenFault === undefined ? '' : `; ${admin.tokenFault}`
+    return `the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token-file${why}`
+  }
+  return `the gateway at ${place} answers ${status}: ${readMessage(body)}`
+}
+
+/** The text of the answer, or the message that it has as JSON. */
+function readMessage(body: string): string {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown }
+    if (typeof message === 'string') return message
+  } catch {
+    // No JSON.
+  }
+  return body.trim().slice(0, 500)
 }
 
 /** The address to connect to: loopback for a listener on every address. */

@@ -16,6 +16,8 @@ export const VERBS: readonly Verb[] = [
     line: 'list routes, services, endpoints, certificates, settings …',
     load: () => import('./commands/get.ts'),
   },
+  { name: 'tap', line: 'show the requests of a running gateway as they end', load: () => import('./commands/tap.ts') },
+  { name: 'top', line: 'show what routes and endpoints have to do just now', load: () => import('./commands/top.ts') },
   {
     name: 'migrate',
     line: 'say what of manifests for ingress-nginx moves as it is',

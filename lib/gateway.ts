@@ -141,6 +141,7 @@ class GatewayProcess implements Gateway {
   readonly #keeper: AllocationKeeper
   readonly #serviceHealth: ServiceHealth
   #carrier: Carrier | undefined
+  #affinitySecret: Buffer | undefined
   #admin: AdminListener | undefined
   #dns: DnsServer | undefined
   #listDns: () => DnsListing | undefined = () => undefined
@@ -275,7 +276,8 @@ class GatewayProcess implements Gateway {
     if (this.served.model.listeners.some(({ tls }) => tls)) {
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    this.#carrier = await this.#createCarrier(folder, await loadKeptSecret(folder, COOKIE_SECRET, this.log))
+    this.#affinitySecret = await loadKeptSecret(folder, COOKIE_SECRET, this.log)
+    this.#carrier = await this.#createCarrier(folder, this.#affinitySecret)
     await this.#observation.prepare()
     const first = this.served
     await this.#carrier.start(first)
@@ -298,6 +300,7 @@ class GatewayProcess implements Gateway {
         refresh: async () => this.#carrier?.refresh(),
         metrics: this.#metrics,
         traffic: () => this.#carrier,
+        markService: () => this.#findMarks(),
         clock: this.#clock,
         log: this.log,
       })
@@ -305,6 +308,13 @@ class GatewayProcess implements Gateway {
       const help = 'admin.tokenFile names a file of one line that this user may read'
       throw new StartError(`the admin listener has no token: ${(error as Error).message}`, help, { cause: error })
     }
+  }
+
+  async #findMarks(): Promise<((service: string) => string) | undefined> {
+    const secret = this.#affinitySecret
+    if (secret === undefined) return undefined
+    const { markService } = await import('./upstream/choice/session-cookie.ts')
+    return (service) => markService(secret, service)
   }
 
   async #openDns(): Promise<void> {

@@ -1,5 +1,6 @@
 /** `portico demo`: a gateway to try, with nothing to prepare. */
 import { join, relative } from 'node:path'
+import { alignColumns } from '../../lib/base/columns.ts'
 import type { ConfigurationInput } from '../../lib/control/configuration.ts'
 import { SETTINGS } from '../../lib/settings/table.ts'
 import { type Command, NO_WORDS } from '../command.ts'
@@ -7,7 +8,6 @@ import { findFreePorts } from '../demo/free-port.ts'
 import { isImage, readLocal } from '../local.ts'
 import { PACKAGE_ROOT } from '../package.ts'
 import { type BoundPorts, printUrl } from '../print/boot.ts'
-import { alignColumns } from '../print/table.ts'
 import { readOverrides, SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import type { Terminal } from '../terminal.ts'
 

@@ -2,29 +2,28 @@
 import { isIP } from 'node:net'
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import { GatewayError } from '../../lib/base/errors.ts'
-import type { ExplainedUrl } from '../../lib/report/explain.ts'
-import type { ClientTrail } from '../../lib/request/client-trail.ts'
+import type { AskedRequest, ReadRequest } from '../../lib/downstream/asked-request.ts'
+import { type AskedUrl, splitAskedUrl } from '../../lib/report/asked-url.ts'
 import type { Settings } from '../../lib/settings/table.ts'
+import { askAdmin, explainAnswer, findAdmin, UnreachableError } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
 import { readOutput } from '../output.ts'
-import { explanationJson, printExplanation } from '../print/explanation.ts'
 import { printProblemCount, printProblems } from '../print/problems.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
+import type { Terminal } from '../terminal.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** The parts of a URL, with every byte of the path unchanged. */
-export type AskedUrl = Readonly<{ scheme: 'http' | 'https'; host: string; path: string }>
-
-const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
+const ADMIN = 'admin'
 
 export const command: Command = {
   name: 'explain',
   summary: 'say which rule serves a URL, and why the others do not',
-  usage: 'URL -f FILE [flags]',
+  usage: 'URL {-f FILE | --admin} [flags]',
   about: [
-    'Works on the manifests alone, and starts nothing. Exit code 0 if the URL is',
+    'Works on the manifests alone, and starts nothing; or asks a running gateway,',
+    'exit code 4 if it cannot be reached. Exit code 0 if the URL is',
     'served or redirected, 1 if the answer would be an error or the settings have',
     'errors: no gateway starts with those.',
   ],
@@ -44,11 +43,17 @@ export const command: Command = {
       value: 'ADDRESS',
       doc: 'the address of a proxy that connects for the client: explain also says which client the fields of -H name, and why',
     },
+    {
+      name: ADMIN,
+      doc: 'ask the gateway that runs on this machine, at the admin address of flags and environment: the health of endpoints, and what they have to do',
+    },
     SET_FLAG,
-    ...SETTING_FLAGS,
+    // Here --admin is a flag of its own.
+    ...SETTING_FLAGS.filter(({ name }) => name !== ADMIN),
   ],
   firstFlags: [
     'filename',
+    ADMIN,
     'config',
     'output',
     'method',
@@ -63,6 +68,7 @@ export const command: Command = {
   ],
   examples: [
     ['portico explain https://shop.localhost/api -f k8s/', 'by host and path'],
+    ['portico explain https://shop.localhost/api --admin', 'as the running gateway sees it'],
     ['portico explain http://localhost:30080/ -f k8s/', 'by the port of a Service: a nodePort and the like'],
     ["portico explain -X POST -H 'X-Env: staging' shop.localhost/ -f k8s/", 'as for curl'],
     ["portico explain a.localhost --peer ::1 -H 'X-Real-IP: 192.0.2.7' -f k8s/", 'the client behind a proxy'],
@@ -74,9 +80,11 @@ export const command: Command = {
     const word = typed.positionals[0] as string
     const asked = readUrl(word)
     const sent = readRequest(typed)
+    if (typed.has(ADMIN)) return askGateway(word, sent, typed, output, terminal)
     const input = await readInput(`explain ${word}`, typed, terminal.host)
     const { hasSettingErrors, loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
+    const { explanationJson, printExplanation } = await import('../../lib/report/explanation.ts')
     const { listLeftOut } = await import('../../lib/report/left-out.ts')
     const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
     const { findDataDir } = await import('../../lib/base/data-folder.ts')
@@ -117,21 +125,46 @@ export const command: Command = {
   },
 }
 
+async function askGateway(
+  word: string,
+  { method, headers, peer, asksForClient }: AskedRequest,
+  typed: Typed,
+  output: 'text' | 'json',
+  terminal: Terminal,
+): Promise<number> {
+  if (typed.values('filename').length > 0)
+    throw new UsageError('--admin asks a gateway, and -f reads files', 'leave one out')
+  const admin = await findAdmin(typed, terminal.host.env)
+  const query = new URLSearchParams({ url: word, ...(method !== undefined && { method }) })
+  for (let at = 0; at < headers.length; at += 2) query.append('header', `${headers[at]}: ${headers[at + 1]}`)
+  query.set(asksForClient ? 'peer' : 'client', peer)
+  if (terminal.paint('bold', ' ') !== ' ') query.set('color', 'ansi')
+  try {
+    const answer = await askAdmin(admin, `/api/v1/explain?${query}`)
+    if (answer.status !== 200) {
+      terminal.tell(explainAnswer(admin, answer))
+      return answer.status === 400 ? EXIT.usage : EXIT.unreachable
+    }
+    const { text, ...rest } = JSON.parse(answer.body) as LiveExplanation
+    if (output === 'json') terminal.print(JSON.stringify(rest, undefined, 2))
+    else terminal.print(text)
+    return rest.answer === undefined || rest.answer.status < 400 ? EXIT.ok : EXIT.failure
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error
+    terminal.tell(`no running gateway reached: ${error.message}`)
+    terminal.tell('  name another with --admin-port, or read files: -f FILE-OR-FOLDER')
+    return EXIT.unreachable
+  }
+}
+
+/** What the admin API answers. */
+type LiveExplanation = Readonly<{ text: string; answer?: Readonly<{ status: number }> }>
+
 /** Without white space around it, and without the semicolon that parts cookies. */
 const COOKIE = /^[^\s=;,]+=(?:[^\s;](?:[^;]*[^\s;])?)?$/
 
 /** A request as the flags give it. */
-type SentRequest = Readonly<{
-  method: string | undefined
-  /** Names and values in turn. */
-  headers: readonly string[]
-  /** The address that the connection comes from. */
-  peer: string
-  /** The answer is to say who the client is, even if no field names one. */
-  asksForClient: boolean
-}>
-
-function readRequest(typed: Typed): SentRequest {
+function readRequest(typed: Typed): AskedRequest {
   const method = typed.value('method')
   const client = typed.value('client')
   const proxy = typed.value('peer')
@@ -167,50 +200,18 @@ function readField(text: string): readonly string[] {
   return end === undefined && written === '' ? [] : [name, Buffer.from(written).toString('latin1')]
 }
 
-type ExaminedRequest = Readonly<{
-  request: Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'contentLength' | 'client' | 'told'>
-  /** Undefined: neither a flag nor a field asks for it. */
-  trail: ClientTrail | undefined
-}>
-
-/** Reads the request by the functions of the gateway, so that the same is refused and believed. */
-async function examineRequest(
-  { method, headers, peer, asksForClient }: SentRequest,
-  settings: Settings,
-): Promise<ExaminedRequest> {
-  const { isServedMethod } = await import('../../lib/request/method.ts')
-  const { traceClient } = await import('../../lib/request/client-trail.ts')
-  const { readFields } = await import('../../lib/downstream/fields.ts')
-  if (method !== undefined && !isServedMethod(method)) {
-    throw new UsageError(`"${method}" is no method that is served`, 'write one as in -X POST')
-  }
-  const fields = readFields(headers, 'HTTP/1.1', settings)
-  if (fields instanceof GatewayError) {
-    const { status, code, detail } = fields
-    throw new UsageError(`a request with these fields is refused: ${detail}`, `the answer is ${status} ${code}`)
-  }
-  const { host: authority, lines, claims, contentLength } = fields
-  const trail = traceClient(peer, claims, settings)
-  const { address: client, told } = trail
-  return {
-    request: {
-      ...(method !== undefined && { method }),
-      ...(authority !== undefined && { authority }),
-      lines,
-      contentLength,
-      client,
-      ...(told && { told }),
-    },
-    trail: asksForClient || claims !== undefined ? trail : undefined,
-  }
+async function examineRequest(sent: AskedRequest, settings: Settings): Promise<ReadRequest> {
+  const { readAskedRequest } = await import('../../lib/downstream/asked-request.ts')
+  const read = readAskedRequest(sent, settings)
+  if (!(read instanceof GatewayError)) return read
+  const { status, code, detail } = read
+  if (code === 'PORTICO_REQ_METHOD_NOT_ALLOWED') throw new UsageError(detail, 'write one as in -X POST')
+  throw new UsageError(`a request with these fields is refused: ${detail}`, `the answer is ${status} ${code}`)
 }
 
-/** Splits a URL. A URL parser would resolve and decode the very parts that the user asks about. */
+/** Throws a UsageError for a URL that is not served. */
 export function readUrl(word: string): AskedUrl {
-  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([^/?#]*)([^#]*)/i.exec(word)
-  const [, scheme = 'http', host = '', target = ''] = match ?? []
-  const served = SCHEMES[scheme.toLowerCase()]
-  if (!served) throw new UsageError(`${scheme}:// is not served`, 'write http:// or https://')
-  if (host === '') throw new UsageError(`"${word}" names no host`, 'write https://shop.localhost/path')
-  return { scheme: served, host, path: target.startsWith('/') ? target : `/${target}` }
+  const url = splitAskedUrl(word)
+  if ('fault' in url) throw new UsageError(url.fault, url.help)
+  return url
 }

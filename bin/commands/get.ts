@@ -1,4 +1,6 @@
 /** `portico get`: lists the objects that a running gateway serves, or that manifests would. */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { findAdmin } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { namesInput, readInput } from '../configuration-input.ts'
@@ -6,7 +8,6 @@ import type { Typed } from '../flag.ts'
 import { ALIASES, type Asked, isNamed, KINDS, readAsked, viewOf } from '../kind.ts'
 import { readOutput } from '../output.ts'
 import { ChangedRows, printDocument, printLines, type RowForm } from '../print/rows.ts'
-import { alignColumns } from '../print/table.ts'
 import type { Reading, RowSource } from '../row-source.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import type { Terminal } from '../terminal.ts'

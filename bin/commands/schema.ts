@@ -1,10 +1,11 @@
 /** `portico schema [NAME]` */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { createSettingsSchema } from '../../lib/settings/print.ts'
 import type { Schema } from '../../lib/settings/setting.ts'
 import { createAnnotationsSchema } from '../../lib/translate/annotation.ts'
 import { createRoutePolicySchema, describeOptions } from '../../lib/translate/route-policy/policy-schema.ts'
 import { type Command, EXIT } from '../command.ts'
-import { alignColumns } from '../print/table.ts'
 import { suggestName } from '../suggestion.ts'
 import { UsageError } from '../usage-error.ts'
 

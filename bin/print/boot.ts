@@ -1,6 +1,7 @@
 /** The first screen: URLs with their Services, endpoints and certificates, and the problems. */
 
 import { isLoopback } from '../../lib/admin/access.ts'
+import { alignColumns } from '../../lib/base/columns.ts'
 import { printCount } from '../../lib/base/count.ts'
 import { countDiagnostics, countUnserved, type Diagnostic } from '../../lib/base/diagnostics.ts'
 import { statusOf } from '../../lib/base/errors.ts'
@@ -21,7 +22,6 @@ import type { ControllerObject } from '../../lib/settings/compatibility.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
-import { alignColumns } from './table.ts'
 
 export type BoundPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
 

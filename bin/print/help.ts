@@ -1,13 +1,14 @@
 /** Help: one screen for all verbs, and one page for each. */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { measureText, padText, wrapText } from '../../lib/base/terminal-text.ts'
-import { printSettingValue } from '../../lib/report/setting-rows.ts'
+import { printSettingValue } from '../../lib/settings/print-value.ts'
 import { SETTING_LIST } from '../../lib/settings/resolve.ts'
 import type { Command } from '../command.ts'
 import { COMMON_FLAGS } from '../command.ts'
 import type { Flag } from '../flag.ts'
 import { environmentOf, type SettingFlag } from '../setting-flag.ts'
 import { VERBS } from '../verbs.ts'
-import { alignColumns } from './table.ts'
 
 const WIDTH = 80
 
@@ -32,7 +33,7 @@ export function printOverview(version: string): string {
     'Flags come after the verb: portico VERB --help lists the usual ones,',
     'portico VERB --help-all lists all of them.',
     'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 stopped at once',
-    'by a second signal, 4 get reached no running gateway.',
+    'by a second signal, 4 no running gateway was reached.',
     'Documentation: README.md and docs/; every setting: config/portico.yaml',
   ].join('\n')
 }

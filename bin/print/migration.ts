@@ -1,4 +1,6 @@
 /** What moves over from ingress-nginx: as text, Markdown, JSON, or SARIF. */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { printCount } from '../../lib/base/count.ts'
 import type { Diagnostic } from '../../lib/base/diagnostics.ts'
 import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
@@ -10,7 +12,6 @@ import type { Migration, ObjectReport, Tally } from '../../lib/translate/migrate
 import type { AnnotationVerdict, Reason, Support } from '../../lib/translate/migrate/verdict.ts'
 import { describeProblem, printProblems, SARIF_RULES } from './problems.ts'
 import { createSarifLog, type SarifResult, type SarifRule } from './sarif.ts'
-import { alignColumns } from './table.ts'
 
 const COLOURS: Readonly<Record<Support, Colour>> = { exact: 'green', differs: 'yellow', refused: 'red' }
 

@@ -1,9 +1,10 @@
 /** What `portico migrate --write` has written, and what stays. */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { printCount } from '../../lib/base/count.ts'
 import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import { NGINX_DOMAIN } from '../../lib/translate/ingress/nginx/feature.ts'
 import type { Rewritten } from '../rewrite.ts'
-import { alignColumns } from './table.ts'
 
 export function printRewritten({ files, kept, spoilt }: Rewritten, paint: Paint): string {
   const rows = files.map(({ name, gone, come }) => [

@@ -32,6 +32,7 @@ import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
 import { DASHBOARD_PATH, isDashboardPath, serveDashboard } from './dashboard.ts'
 import { EventStreams } from './event-stream.ts'
+import { addExplainRoute } from './explain.ts'
 import { addRequestRoutes } from './requests.ts'
 
 /** The present state of the gateway. */
@@ -65,6 +66,8 @@ export type AdminOptions = {
   metrics: Pick<Metrics, 'text' | 'contentType'>
   /** What carries traffic; undefined as long as nothing does. */
   traffic?: () => TrafficSource | undefined
+  /** What cookies of the gateway say of a Service. */
+  markService?: () => Promise<((service: string) => string) | undefined>
   clock?: Clock
   log: Log
 }
@@ -119,6 +122,7 @@ const INDEX = [
   '/readyz     it may be sent traffic (also /healthz)',
   '/metrics    Prometheus text format',
   ...Object.keys(VIEWS).map((name) => `/api/v1/${name}`),
+  '/api/v1/explain?url=URL   how a request would be served now',
   '/api/v1/requests          the last requests; /ID one of them, /stream as they end',
   '/api/v1/traffic           rates and durations by route and endpoint; /stream once a second',
   '',
@@ -210,6 +214,7 @@ function createApp(options: AdminOptions): FastifyInstance {
       return reply.type('application/json; charset=utf-8').send(body)
     })
   }
+  addExplainRoute(app, { state, refresh, markService: options.markService ?? (async () => undefined), clock })
   addRequestRoutes(app, {
     source: options.traffic ?? (() => undefined),
     endpoints: () => state().endpoints ?? [],

@@ -63,10 +63,12 @@ export function addRequestRoutes(app: FastifyInstance, options: RequestRoutesOpt
     const { limit: _limit, ...wanted } = readQuery(query as Words)
     const stream = await streams.open(reply)
     if (!stream) return reply
+    // Who follows one request wants to know all of it.
+    const view = wanted.id === undefined ? summarizeRequest : describeRequestDetail
     let dropped = 0
     const end = traffic.followRequests(wanted, (requests, more) => {
       dropped += more
-      for (const each of requests) if (!stream.send('request', summarizeRequest(each))) dropped++
+      for (const each of requests) if (!stream.send('request', view(each))) dropped++
       if (dropped > 0 && stream.send('dropped', { count: dropped })) dropped = 0
     })
     stream.onClose(end)

@@ -1,5 +1,5 @@
 /** Failures of requests: the catalogue of codes, each with its status, the party at fault, and whether another try is safe. */
-import { printBytes } from './measure.ts'
+import { printBytes, printDuration } from './measure.ts'
 
 /** `downstream`: the client; `upstream`: an endpoint or its Service; `gateway`: Portico itself or its limits. */
 export type Fault = 'downstream' | 'upstream' | 'gateway'
@@ -156,4 +156,31 @@ export function headTooLarge(limit: number): GatewayError {
   const sentence = `The request headers are too large: they may have ${printBytes(limit)} bytes.`
   const detail = `more than limits.headerBytes (${limit} bytes)`
   return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', detail, undefined, { sentence })
+}
+
+/** A head that did not come whole within so many milliseconds: the client is told the limit. */
+export function headTooLate(limit: number, detail: string, cause?: unknown): GatewayError {
+  const sentence = `The request did not arrive in time: its head may take ${printDuration(limit)}.`
+  return new GatewayError('PORTICO_REQ_TIMEOUT', `${detail}: timeouts.requestHeaders (${limit} ms)`, cause, {
+    sentence,
+  })
+}
+
+/** A body that stood still, or was too slow, for so many milliseconds: the client is told the limit. */
+export function bodyTooSlow(limit: number, detail: string): GatewayError {
+  const sentence = `The request did not arrive in time: its body may pause for ${printDuration(limit)}.`
+  return new GatewayError('PORTICO_REQ_TIMEOUT', detail, undefined, { sentence })
+}
+
+/** A client with so many requests under way is told how many it may have. */
+export function tooManyUnderWay(limit: number, detail: string, answer: AnswerParts): GatewayError {
+  const sentence = `The client has too many requests under way: it may have ${limit} at once.`
+  return new GatewayError('PORTICO_REQ_TOO_MANY', detail, undefined, { ...answer, sentence })
+}
+
+/** A target of more than `limit` bytes: the client is told the limit. */
+export function targetTooLong(limit: number, bytes: number): GatewayError {
+  const sentence = `The request target is too long: it may have ${printBytes(limit)} bytes.`
+  const detail = `${bytes} bytes, more than limits.targetBytes (${limit} bytes)`
+  return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', detail, undefined, { sentence })
 }

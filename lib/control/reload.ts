@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { type Diagnostic, printTrouble } from '../base/diagnostics.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { diffModels } from '../report/diff.ts'
+import { listLeftOut } from '../report/left-out.ts'
 import type { Reloaded, ReloadFailed } from '../report/reloaded.ts'
 import { findRestartSettings } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
@@ -162,11 +163,21 @@ export class Reloader {
 
 /** A loaded configuration as one in force. */
 function serve(
-  { settings, provenance, model, diagnostics, resources: { locate } }: Configuration,
+  { settings, provenance, model, diagnostics, resources }: Configuration,
   generation: number,
   builtAt: number,
 ): ServedConfiguration {
-  return Object.freeze({ generation, builtAt, settings, provenance, model, diagnostics, locate })
+  const leftOut = () => listLeftOut(resources, diagnostics)
+  return Object.freeze({
+    generation,
+    builtAt,
+    settings,
+    provenance,
+    model,
+    diagnostics,
+    locate: resources.locate,
+    leftOut,
+  })
 }
 
 function countMissing(before: readonly Diagnostic[], after: readonly Diagnostic[]): number {

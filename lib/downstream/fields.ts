@@ -17,6 +17,10 @@ const SINGLETON_BITS = new Map(SINGLETONS.map((name, index) => [name, 1 << index
 /** Fields that make a request of HTTP/2 malformed (RFC 9113 §8.2.2). */
 const NOT_IN_HTTP2 = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
+const EXPLAIN = 'x-portico-explain'
+/** Fields that do not travel on, beside those of the hop. */
+const ENDS_HERE: ReadonlySet<string> = new Set(['content-length', 'expect', 'x-request-id', EXPLAIN])
+
 /**
  * `headers` are names and values in turn, latin1, without pseudo-header fields. Gives the reason when the request is
  * refused: count, size, repeated or contradicting fields, framing.
@@ -52,7 +56,7 @@ export function readFields(
       return new GatewayError('PORTICO_REQ_BAD_HEADER', 'a field name contains an underscore')
     }
     if (!noteField(fields, name, value)) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `${name}: ${value}`)
-    if (name === 'content-length' || name === 'expect' || name === 'x-request-id' || HOP_BY_HOP.has(name)) continue
+    if (ENDS_HERE.has(name) || HOP_BY_HOP.has(name)) continue
     if (underscored && (underscoresInHeaders !== 'keep' || isDangerousAlias(name))) continue
     if (isForwardingClaim(name)) {
       fields.claims ??= createClaims()
@@ -108,6 +112,9 @@ function noteField(fields: RequestFields, name: string, value: string): boolean 
     case 'x-request-id':
       fields.requestId = value
       break
+    case EXPLAIN:
+      fields.explain = value
+      break
   }
   return true
 }
@@ -148,7 +155,9 @@ function noteClaim(claims: ForwardingClaims, name: string, value: string, line: 
 /** With `underscoresInHeaders: keep`, CGI-like servers still read these as the field with hyphens. */
 function isDangerousAlias(name: string): boolean {
   const hyphenated = name.replaceAll('_', '-')
-  return HOP_BY_HOP.has(hyphenated) || END_TO_END.has(hyphenated) || isForwardingClaim(hyphenated)
+  return (
+    HOP_BY_HOP.has(hyphenated) || END_TO_END.has(hyphenated) || hyphenated === EXPLAIN || isForwardingClaim(hyphenated)
+  )
 }
 
 /** RFC 9113 §8.2.1 and §8.2.2. node:http2 resets streams, or drops fields in silence, before most of it can be seen here. */

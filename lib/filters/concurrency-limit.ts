@@ -1,6 +1,6 @@
 /** Limits how many requests may be under way at once. HOT */
 import { createAddressSet } from '../base/cidr.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, tooManyUnderWay } from '../base/errors.ts'
 import { PerClient } from '../base/per-client.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { listOf } from './annotation-form.ts'
@@ -82,15 +82,15 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
       const slots = tables.get(by) ?? new PerClient(() => new Slots())
       tables.set(by, slots)
       // Together the processes let no more through, unless the limit is below their number.
-      return { most: Math.max(1, Math.floor(count / processes)), by, keyOf: createKey(by), slots }
+      return { count, most: Math.max(1, Math.floor(count / processes)), by, keyOf: createKey(by), slots }
     })
     const isExempt = exempt && createAddressSet(exempt)
     return {
       request(request) {
         if (isExempt?.has(request.clientAddress)) return undefined
-        for (const { most, by, keyOf, slots } of checks) {
+        for (const { count, most, by, keyOf, slots } of checks) {
           const taken = slots.find(keyOf(request)).taken
-          if (taken >= most) return refuse(by, taken, status)
+          if (taken >= most) return refuse(by, taken, count, status)
         }
         for (const check of checks) check.slots.find(check.keyOf(request)).take(request)
         return undefined
@@ -99,9 +99,12 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
   },
 })
 
-function refuse(by: LimitBy, taken: number, status: number | undefined): GatewayError {
-  const code = by === 'route' || by === 'all' ? 'PORTICO_UP_OVERLOADED' : 'PORTICO_REQ_TOO_MANY'
-  return new GatewayError(code, `${taken} are under way ${printBy(by)}`, undefined, { retryAfter: RETRY_AFTER, status })
+function refuse(by: LimitBy, taken: number, count: number, status: number | undefined): GatewayError {
+  const detail = `${taken} are under way ${printBy(by)}: concurrency-limit`
+  const answer = { retryAfter: RETRY_AFTER, status }
+  return by === 'route' || by === 'all'
+    ? new GatewayError('PORTICO_UP_OVERLOADED', detail, undefined, answer)
+    : tooManyUnderWay(count, detail, answer)
 }
 
 /** The requests under way of one key. */

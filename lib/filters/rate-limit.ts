@@ -123,17 +123,30 @@ export const RATE_LIMIT = defineFilter<Options>({
         if (isExempt?.has(request.clientAddress)) return undefined
         const now = clock.monotonic()
         let longest = 0
-        for (const limit of limits) longest = Math.max(longest, limit.ask(request, now))
+        let reached: Limit | undefined
+        for (const limit of limits) {
+          const wait = limit.ask(request, now)
+          if (wait <= longest) continue
+          longest = wait
+          reached = limit
+        }
         if (longest === 0) {
           for (const limit of limits) limit.take(now)
           return undefined
         }
         request.notes.set(refused, true)
         const seconds = Math.ceil(longest / 1000)
-        return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, {
-          retryAfter: seconds,
-          status,
-        })
+        const { rate, text } = reached!
+        return new GatewayError(
+          'PORTICO_REQ_RATE_LIMITED',
+          `the next may come in ${seconds}s: rate-limit ${text}`,
+          undefined,
+          {
+            sentence: `The client sends too many requests: ${rate} are allowed.`,
+            retryAfter: seconds,
+            status,
+          },
+        )
       },
       response(head, request) {
         const isTold = tellsAlways
@@ -178,6 +191,9 @@ function createLimits(
 class Limit {
   /** An item of RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10 §3). */
   readonly policy: string
+  /** `100/s`; and with what it counts by: `100/s a client`. */
+  readonly rate: string
+  readonly text: string
   readonly #name: string
   readonly #keyOf: (request: FilterRequest) => string
   readonly #times: DueTimes
@@ -191,7 +207,9 @@ class Limit {
 
   constructor(rate: Rate, processes: number, times: DueTimes) {
     const { count, period, burst, by } = rate
-    this.#name = `"${printRate(rate)} ${printBy(by)}"`
+    this.rate = printRate(rate)
+    this.text = `${this.rate} ${printBy(by)}`
+    this.#name = `"${this.text}"`
     this.policy = `${this.#name};q=${count};w=${period / 1000}`
     this.#keyOf = createKey(by)
     this.#times = times

@@ -3,7 +3,7 @@
 export type RequestFields = {
   /**
    * The field lines that travel on as they were sent, latin1, `Name: value\r\n` each, in order. Not among them: fields of
-   * the hop (RFC 9110 §7.6.1) and those that `Connection` lists, Content-Length, Expect, X-Request-Id, and the claims below.
+   * the hop (RFC 9110 §7.6.1) and those that `Connection` lists, Content-Length, Expect, X-Request-Id, X-Portico-Explain, and the claims below.
    */
   lines: string
   /** Of the names in `lines`; see NameTraces. */
@@ -23,6 +23,8 @@ export type RequestFields = {
   origin: string | undefined
   authorization: string | undefined
   requestId: string | undefined
+  /** Of X-Portico-Explain: a token, which does not travel on. */
+  explain: string | undefined
   /** Undefined if none was sent. */
   claims: ForwardingClaims | undefined
 }
@@ -57,6 +59,7 @@ export function createFields(): RequestFields {
     origin: undefined,
     authorization: undefined,
     requestId: undefined,
+    explain: undefined,
     claims: undefined,
   }
 }

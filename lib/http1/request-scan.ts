@@ -72,6 +72,8 @@ const ROLES: Readonly<Record<string, Role>> = {
   origin: 'origin',
   authorization: 'authorization',
   expect: 'decline',
+  // It is rare, and holds a token that must not travel.
+  'x-portico-explain': 'decline',
   // In `Connection` these two are options, not names of fields. Fields of these names are declined, so that nobody can mix them up.
   close: 'decline',
   'keep-alive': 'decline',

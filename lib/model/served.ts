@@ -1,9 +1,10 @@
 /** A configuration in force. */
 import type { Diagnostic } from '../base/diagnostics.ts'
+import type { SourcePosition } from '../base/position.ts'
 import type { SettingSource } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Model } from './model.ts'
-import type { Locate } from './resource-ref.ts'
+import type { Locate, ResourceRef } from './resource-ref.ts'
 
 export type ServedConfiguration = Readonly<{
   /** Counts the configurations that came into force. */
@@ -17,4 +18,15 @@ export type ServedConfiguration = Readonly<{
   provenance: ReadonlyMap<string, SettingSource>
   /** Finds fields of the manifests that the model was made of. */
   locate: Locate
+  /** Ingresses of which nothing is served; left out: it is not known. */
+  leftOut?: () => readonly LeftOut[]
+}>
+
+export type LeftOut = Readonly<{
+  /** Of its rules; `''` where it speaks for every host. */
+  hosts: readonly string[]
+  ingress: ResourceRef
+  /** The problem that says why, and where it is. */
+  reason: string
+  position: SourcePosition
 }>

@@ -7,6 +7,7 @@ import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
 import { dropScope, type Endpoint, type Upstream, type UpstreamKey } from '../model/upstream.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+import type { LiveEndpoints } from './explanation.ts'
 import { printPlace } from './place.ts'
 
 export type EndpointRow = Readonly<{
@@ -50,6 +51,25 @@ export type EndpointRow = Readonly<{
 /** Why nothing is known any more of an address of a name that it had before; undefined where the name has it still. */
 export type StaleAddressCheck = (name: string, address: string) => string | undefined
 
+/** What endpoints have to do just now, by the figures of all of them. */
+export function readLive(figures: Iterable<EndpointFigures>): LiveEndpoints {
+  const live = indexFigures(figures)
+  return (upstream, endpoint) => {
+    const known = live.get(figuresKey(upstream.key, endpoint))
+    return { inFlight: known?.inFlight ?? 0, failing: known ? explainFailures(known) : '' }
+  }
+}
+
+function indexFigures(figures: Iterable<EndpointFigures>): ReadonlyMap<EndpointKey, EndpointFigures> {
+  const live = new Map<EndpointKey, EndpointFigures>()
+  for (const each of figures) {
+    const key = figuresKey(each.identity.upstream, each.identity)
+    const known = live.get(key)
+    live.set(key, known ? addFigures(known, each) : each)
+  }
+  return live
+}
+
 /** Every endpoint of every upstream, by Service, port and address; figures and `whyStale` are of a running gateway. */
 export function endpointsView(
   model: Model,
@@ -57,12 +77,7 @@ export function endpointsView(
   figures?: Iterable<EndpointFigures>,
   whyStale: StaleAddressCheck = () => undefined,
 ): readonly EndpointRow[] {
-  const live = new Map<EndpointKey, EndpointFigures>()
-  for (const each of figures ?? []) {
-    const key = figuresKey(each.identity.upstream, each.identity)
-    const known = live.get(key)
-    live.set(key, known ? addFigures(known, each) : each)
-  }
+  const live = indexFigures(figures ?? [])
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
     for (const endpoint of listEndpoints(upstream, model)) {

@@ -16,6 +16,7 @@ import { isGatewayListener, isServiceListener, type Listener, type ServiceListen
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, RouteMatch, VirtualHost } from '../model/route.ts'
 import { findIngressTable, findTable, type RouteTable } from '../model/route-table.ts'
+import type { LeftOut } from '../model/served.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
@@ -23,7 +24,6 @@ import { compileConditions, type Predicate, type RoutedRequest } from '../routin
 import { compileTable, findInHost } from '../routing/table.ts'
 import { resolvePolicy } from '../settings/policy.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
-import type { LeftOut } from './left-out.ts'
 import { printConditions } from './print.ts'
 import { type DescribedShare, describeKept, describeShares, type KeptClient } from './shares.ts'
 

@@ -1,19 +1,10 @@
 /** Ingresses that are not served at all: refused for an error, a canary, or of a class that is not served here. */
 import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
-import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import type { Ingress } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
-import { createRef, NAME_FIELD, type ResourceRef } from '../model/resource-ref.ts'
-
-export type LeftOut = Readonly<{
-  /** Of its rules; `''` where it speaks for every host. */
-  hosts: readonly string[]
-  ingress: ResourceRef
-  /** The problem that says why, and where it is. */
-  reason: string
-  position: SourcePosition
-}>
+import { createRef, NAME_FIELD } from '../model/resource-ref.ts'
+import type { LeftOut } from '../model/served.ts'
 
 /** Codes of problems that leave out an Ingress without an error. */
 const UNSERVED_CODES: ReadonlySet<DiagnosticCode> = new Set([

@@ -1,7 +1,6 @@
 /** The records of requests, as the admin API and `portico tap` show them. */
 import { printIsoTime } from '../base/clock.ts'
 import { REQUEST_ERRORS } from '../base/errors.ts'
-import { printDuration } from '../base/measure.ts'
 import { type AccessFields, accessFields } from '../telemetry/access-log.ts'
 import type { FilterEffect, RequestCourse, TryCourse } from '../telemetry/course.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
@@ -209,7 +208,8 @@ function explainTime({ durationMs, bytesIn }: RequestRecord, course: RequestCour
 }
 
 function printMs(ms: number): string {
-  return ms < 10 ? `${Math.round(ms * 10) / 10} ms` : printDuration(Math.round(ms))
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
 }
 
 function round(ms: number): number {

@@ -1,6 +1,6 @@
 /** Settings one by one, with where each value comes from. */
+import { printSettingValue } from '../settings/print-value.ts'
 import { environmentName, SETTING_LIST } from '../settings/resolve.ts'
-import type { Setting } from '../settings/setting.ts'
 
 /** One setting, its value in the notation of the settings file, and the value's source. */
 export type SettingRow = Readonly<{
@@ -26,10 +26,4 @@ export function settingRows(settings: unknown, findSource: (name: string) => str
       source: findSource(name),
     }
   })
-}
-
-export function printSettingValue({ write }: Setting, value: unknown): string {
-  const written = write(value)
-  if (written === '') return '""'
-  return typeof written === 'string' ? written : JSON.stringify(written)
 }

@@ -1,8 +1,9 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
+import { isPrivateAddress } from '../base/cidr.ts'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError, refuseBody } from '../base/errors.ts'
+import { GatewayError, refuseBody, targetTooLong } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
@@ -45,6 +46,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   readonly listener: ServedListener | undefined
   readonly clock: Clock
   readonly #deadlines: DeadlineWatch
+  readonly #isAdminToken: (token: string) => boolean
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly startedMonotonic: number
@@ -79,6 +81,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   asked: AskedChain[] | undefined = undefined
   /** The times that filters took for which it waited. */
   filterWaits: FilterWaitTime[] | undefined = undefined
+  /** Its answer is to say how it was served. */
+  explains: boolean = false
   /** The filter that answered or refused it. */
   stop: FilterStop | undefined = undefined
   upstreamMs: number | undefined = undefined
@@ -98,12 +102,19 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   /** What filters hold for it; undefined: nothing. */
   #leases: Lease[] | undefined = undefined
 
-  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock, deadlines: DeadlineWatch) {
+  constructor(
+    exchange: Exchange,
+    snapshot: Snapshot | undefined,
+    clock: Clock,
+    deadlines: DeadlineWatch,
+    isAdminToken: (token: string) => boolean = () => false,
+  ) {
     this.exchange = exchange
     this.snapshot = snapshot
     this.listener = snapshot?.listeners.get(exchange.connection.place)
     this.clock = clock
     this.#deadlines = deadlines
+    this.#isAdminToken = isAdminToken
     this.startedAt = clock.now()
     this.startedMonotonic = clock.monotonic()
     this.turn = ++exchange.connection.requests
@@ -232,12 +243,13 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     const { exchange, settings } = this
     const { limits } = settings
     if (exchange.target.length > limits.targetBytes) {
-      return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', `${exchange.target.length} bytes`)
+      return targetTooLong(limits.targetBytes, exchange.target.length)
     }
     const fields = exchange.readFields(settings)
     if (fields instanceof GatewayError) return fields
     this.fields = fields
     this.id = chooseRequestId(fields.requestId)
+    if (fields.explain !== undefined) this.explains = this.#mayExplain(fields.explain)
     if (settings.trustedProxies.length > 0) this.#believe(fields)
     this.trace = Trace.begin(settings.tracing, this)
     const refused = this.#examineTarget(fields)
@@ -255,6 +267,13 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   /** Why a body of so many bytes is refused; undefined: it is not. What the limit is depends on the route. */
   refuseBody(bytes: number): GatewayError | undefined {
     return refuseBody(bytes, this.served?.policy?.bodyLimit ?? 0, this.settings.limits.bodyBytes)
+  }
+
+  /** Whether somebody may know how the request is served: with the token of the admin listener, and from a peer that may be believed. */
+  #mayExplain(token: string): boolean {
+    const { peerAddress } = this.exchange.connection
+    const isNear = isPrivateAddress(peerAddress) === 'loopback' || isTrustedPeer(peerAddress, this.settings)
+    return isNear && this.#isAdminToken(token)
   }
 
   /** Takes a trusted proxy's word for who the client is. */

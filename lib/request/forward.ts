@@ -1,7 +1,7 @@
 /** Carries one request to an endpoint and the answer back: backpressure both ways, progress limits, failures. HOT */
 import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
-import { buffersFull, GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import { bodyTooSlow, buffersFull, GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
@@ -17,6 +17,7 @@ import { type BodyHolder, BufferedBody, type BufferedBodyOwner, mayBufferBody } 
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
 import type { AnswerSink, BodySink, Exchange, ExchangeEvents } from './exchange.ts'
+import { composeExplainLines } from './explain-lines.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
 import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
@@ -340,7 +341,7 @@ export class Forward
       status,
       isOwn: false,
       reason: head.reason,
-      lines: this.#composeLines(head, upstreamMs),
+      lines: this.#composeLines(head, upstreamMs) + this.#explain(status),
       contentLength: head.contentLength,
       close: this.#owner.isDraining || exchange.offer !== undefined,
       trailers: head.chunked && !bodiless,
@@ -438,7 +439,7 @@ export class Forward
     this.#attempts.endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
-    const lines = filterSwitch(context, this.#composeLines(head, context.upstreamMs))
+    const lines = filterSwitch(context, this.#composeLines(head, context.upstreamMs) + this.#explain(101))
     const client = context.exchange.offer!.accept(head.reason, head.upgrade!, lines)
     this.#owner.openTunnel(this, client, socket, early)
   }
@@ -448,6 +449,10 @@ export class Forward
     const { pool, endpoint } = this.#attempts
     const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
     return lines + pool.answerLines(context, endpoint!) + composeSplitCookie(context)
+  }
+
+  #explain(status: number): string {
+    return this.context.explains ? composeExplainLines(this.context, status) : ''
   }
 
   onError(error: GatewayError): void {
@@ -797,7 +802,7 @@ export class Forward
   #failClient(how: string): void {
     const { context } = this
     if (!context.exchange.isHeadSent) {
-      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the client sent too little of the request body${how}`))
+      this.fail(bodyTooSlow(this.#requestBodyIdle, `the client sent too little of the request body${how}`))
       return
     }
     context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer${how}`)

@@ -4,10 +4,12 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError, isClosedBy, statusOf } from '../base/errors.ts'
+import { GatewayError, isClosedBy, statusOf, tooManyUnderWay } from '../base/errors.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
+import { SecondGate } from '../base/second-gate.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
+import { describeNearest } from '../routing/nearest-route.ts'
 import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
 import type { ServedHost, ServedRoute, ServedTable, Snapshot } from '../snapshot/snapshot.ts'
 import type { CourseTeller } from '../telemetry/course.ts'
@@ -15,6 +17,7 @@ import type { RequestRecord } from '../telemetry/record.ts'
 import { findAsked } from './answer.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
+import { composeExplainLines } from './explain-lines.ts'
 import { ALLOW_LINE, composeFailure } from './failure.ts'
 import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
@@ -37,7 +40,11 @@ export type HandlerOptions = Readonly<{
   /** A copy of a request, which was for this upstream, is over, or was not made. */
   onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
+  /** Whether it is the token of the admin listener; left out: there is none. */
+  isAdminToken?: (token: string) => boolean
 }>
+
+const MOST_NEAREST = 20
 
 type FoundHost = HostRoutes<ServedRoute, ServedHost>
 
@@ -48,6 +55,8 @@ export class RequestHandler implements ForwardOwner {
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
   readonly #clients = new PerClient(() => new ClientCount())
+  /** What is nearest to a request without a route is looked for so often in a second: it may take a millisecond. */
+  readonly #nearGate = new SecondGate(MOST_NEAREST)
   #inFlight = 0
 
   constructor(options: HandlerOptions) {
@@ -88,7 +97,8 @@ export class RequestHandler implements ForwardOwner {
   /** Serves one request to its end. */
   handle(exchange: Exchange): void {
     const snapshot = this.#options.snapshot()
-    const context = new RequestContext(exchange, snapshot, this.#options.clock, this.deadlines)
+    const { clock, isAdminToken } = this.#options
+    const context = new RequestContext(exchange, snapshot, clock, this.deadlines, isAdminToken)
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)
@@ -192,7 +202,8 @@ export class RequestHandler implements ForwardOwner {
     if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
     const requests = this.#clients.find(context.clientNetwork)
     if (requests.value >= requestsPerClient) {
-      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, { retryAfter: 1 })
+      const detail = `${requests.value} are under way: limits.requestsPerClient (${requestsPerClient})`
+      return tooManyUnderWay(requestsPerClient, detail, { retryAfter: 1 })
     }
     requests.value++
     context.clientRequests = requests
@@ -207,7 +218,8 @@ export class RequestHandler implements ForwardOwner {
 
   #forward(context: RequestContext, served: ServedRoute | undefined): void {
     if (!served) {
-      this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE'))
+      const near = this.#nearGate.admits(context.startedAt) ? describeNearest(context.listener?.table, context) : ''
+      this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE', near))
       return
     }
     context.served = served
@@ -281,7 +293,8 @@ export class RequestHandler implements ForwardOwner {
 
   #answer(context: RequestContext, answer: WholeAnswer, close: boolean): void {
     const { exchange } = context
-    const { status, lines, body } = answer
+    const { status, body } = answer
+    const lines = context.explains ? answer.lines + composeExplainLines(context, status) : answer.lines
     context.status = status
     const head = {
       status,

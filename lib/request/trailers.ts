@@ -14,6 +14,7 @@ const NOT_IN_TRAILERS = new Set([
   'max-forwards',
   'content-range',
   'x-request-id',
+  'x-portico-explain',
 ])
 
 /** The trailers of a request that travel on, names and values in turn; or why it is refused. The decoder of chunks has the same bounds, other doors have none. */

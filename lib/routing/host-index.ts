@@ -16,6 +16,12 @@ export class HostIndex<T> {
     else this.#exact.set(host, value)
   }
 
+  /** All keys: exact hostnames, then those with `*.`. */
+  *names(): Generator<string> {
+    yield* this.#exact.keys()
+    for (const suffix of this.#wildcard.keys()) yield `*.${suffix}`
+  }
+
   /** `hostname` in normal form: lower case, no port, no trailing dot. */
   find(hostname: string): T | undefined {
     const exact = this.#exact.get(hostname)

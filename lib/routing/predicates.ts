@@ -17,7 +17,14 @@ export type RoutedRequest = {
 }
 
 /** Fields that are the hop's or the gateway's own, so that conditions cannot be about them. */
-const UNSEEN: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host', 'x-request-id'])
+const UNSEEN: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  'content-length',
+  'expect',
+  'host',
+  'x-request-id',
+  'x-portico-explain',
+])
 
 /** The value of a cookie of the request; undefined: it has no such cookie. */
 export function readCookie(request: Pick<RoutedRequest, 'header'>, name: string): string | undefined {

@@ -3,6 +3,7 @@
  * costs a few comparisons. HOT
  */
 import { redactTarget } from '../base/redact.ts'
+import { SecondGate } from '../base/second-gate.ts'
 import type { CourseTeller, RequestCourse } from './course.ts'
 import type { RequestRecord } from './record.ts'
 import { compileQuery, type RequestQuery } from './request-query.ts'
@@ -90,26 +91,6 @@ class Ring {
 
 const GONE = Object.freeze({ kept: undefined as unknown as KeptRequest, bytes: 0 })
 
-/** Admits so many in a second. */
-class Gate {
-  readonly #most: number
-  #second = 0
-  #count = 0
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  admits(now: number): boolean {
-    const second = Math.floor(now / 1000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#count = 0
-    }
-    return ++this.#count <= this.#most
-  }
-}
-
 /** Somebody to whom requests are told as they end. */
 class Follower {
   readonly matches: (record: RequestRecord) => boolean
@@ -166,8 +147,8 @@ export class RequestRecords {
   readonly #options: RequestRecordsOptions
   readonly #recent: Ring
   readonly #lasting: Ring
-  readonly #ordinaryGate = new Gate(MOST_ORDINARY)
-  readonly #lastingGate = new Gate(MOST_LASTING)
+  readonly #ordinaryGate = new SecondGate(MOST_ORDINARY)
+  readonly #lastingGate = new SecondGate(MOST_LASTING)
   readonly #followers = new Set<Follower>()
 
   constructor(options: RequestRecordsOptions) {

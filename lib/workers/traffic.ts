@@ -1,5 +1,6 @@
 /** What one process that carries traffic has: ports, the handler of requests, the endpoints with their connections, and the snapshot that serves. */
 import { join } from 'node:path'
+import { AdminToken, wantsToken } from '../admin/admin-token.ts'
 import type { Clock } from '../base/clock.ts'
 import { onContained } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
@@ -157,11 +158,13 @@ export class Traffic {
       if (teller !== undefined) this.#tracer?.note(record, teller)
       hint(record.error, record.endpoint)
     }
+    const token = this.#readToken()
     this.#handler = new RequestHandler({
       snapshot: () => this.#snapshot,
       clock,
       spools: this.#spools,
       isDraining: () => this.#isDraining,
+      ...(token && { isAdminToken: (text: string) => token.fits(text) }),
       onFinish: this.#onFinish,
       onMirrored: (mirror, result) => counts.countMirrored(mirror, result),
     })
@@ -178,6 +181,17 @@ export class Traffic {
         hint(record.error, record.endpoint)
       },
     })
+  }
+
+  /** Undefined where there is none, or where this process may not read it, as the log says of the listener. */
+  #readToken(): AdminToken | undefined {
+    const { settings, clock, log } = this.#options
+    if (!settings.admin.enabled || !wantsToken(settings.admin)) return undefined
+    try {
+      return new AdminToken({ admin: settings.admin, clock, log })
+    } catch {
+      return undefined
+    }
   }
 
   /** The settings in force; before the first update, the settings of the start. */

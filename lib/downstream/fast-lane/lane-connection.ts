@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { contain } from '../../base/contain.ts'
 import { type Timed, UNWATCHED } from '../../base/deadline.ts'
-import { GatewayError, type RequestErrorCode } from '../../base/errors.ts'
+import { GatewayError, headTooLate, type RequestErrorCode } from '../../base/errors.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../../http1/chunked-decoder.ts'
 import { DECLINED, PARTIAL, type RequestHead, type ScanLimits, scanRequest } from '../../http1/request-scan.ts'
 import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
@@ -24,7 +24,7 @@ const ENOUGH_UNREAD = 16_384
 const MAX_IN_A_TURN = 16
 
 /** As node:http says it, so that a log tells the same whichever door a connection came to. */
-const LATE = 'Request timeout (ERR_HTTP_REQUEST_TIMEOUT)'
+const LATE = 'Request timeout'
 const CUT_SHORT = 'Invalid EOF state (HPE_INVALID_EOF_STATE)'
 
 const CONNECTION: unique symbol = Symbol('connection')
@@ -186,7 +186,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#state === 'head') {
-      this.#fail('PORTICO_REQ_TIMEOUT', LATE)
+      this.#refuse(headTooLate(this.#lane.headTimeout, LATE))
     } else if (this.#state === 'idle' || this.#exchange === undefined) {
       this.#socket.destroy()
     } else if (this.#exchange.pendingBytes > 0) {
@@ -350,8 +350,12 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
 
   /** There is no request to answer; the next door answers as it does for its own connections. */
   #fail(code: RequestErrorCode, detail: string): void {
+    this.#refuse(new GatewayError(code, detail))
+  }
+
+  #refuse(error: GatewayError): void {
     this.#goDeaf()
-    this.#lane.door.refuse(this.#socket, new GatewayError(code, detail))
+    this.#lane.door.refuse(this.#socket, error)
   }
 
   /** The next door reads all of HTTP/1, and decides what is wrong with these bytes, if anything is. */

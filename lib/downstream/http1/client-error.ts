@@ -1,5 +1,5 @@
 /** What node:http says of bytes that it cannot read as a request, as an error of a request. */
-import { GatewayError, headTooLarge, type RequestErrorCode } from '../../base/errors.ts'
+import { GatewayError, headTooLarge, headTooLate, type RequestErrorCode } from '../../base/errors.ts'
 import { trailersTooLarge } from '../../request/trailers.ts'
 import type { Settings } from '../../settings/table.ts'
 
@@ -10,9 +10,10 @@ export type ClientError = Error & { code?: string }
 export function explainClientError(
   error: ClientError,
   isInBody: boolean,
-  { limits }: Settings,
+  { limits, timeouts }: Settings,
 ): GatewayError | undefined {
   if (error.code === 'HPE_HEADER_OVERFLOW') return isInBody ? trailersTooLarge() : headTooLarge(limits.headerBytes)
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return headTooLate(timeouts.requestHeaders, error.message, error)
   const code = findCode(error.code)
   return code && new GatewayError(code, `${error.message} (${error.code})`, error)
 }
@@ -23,8 +24,6 @@ function findCode(code: string | undefined): RequestErrorCode | undefined {
       return 'PORTICO_REQ_TOO_LARGE'
     case 'HPE_UNKNOWN_METHOD':
       return 'PORTICO_REQ_METHOD_NOT_ALLOWED'
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'PORTICO_REQ_TIMEOUT'
     default:
       return code?.startsWith('HPE_') ? 'PORTICO_REQ_MALFORMED' : undefined
   }

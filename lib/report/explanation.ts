@@ -1,30 +1,31 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
 import { isIP } from 'node:net'
-import { statusOf } from '../../lib/base/errors.ts'
-import { parseAuthority } from '../../lib/base/hostname.ts'
-import type { SourcePosition } from '../../lib/base/position.ts'
-import { printName } from '../../lib/base/resource-name.ts'
-import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
-import { findRequestField } from '../../lib/http1/field-line.ts'
-import type { CertificateBinding } from '../../lib/model/certificate.ts'
-import { findEndpointKey } from '../../lib/model/endpoint-key.ts'
-import type { Locate } from '../../lib/model/resource-ref.ts'
-import type { Route } from '../../lib/model/route.ts'
-import { usableEndpoints } from '../../lib/model/tier.ts'
-import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
-import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
-import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
-import { printConditions, printListenerManner, printListenerName, printPolicies } from '../../lib/report/print.ts'
-import { printSettingValue } from '../../lib/report/setting-rows.ts'
-import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
-import type { ClientTrail } from '../../lib/request/client-trail.ts'
-import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
-import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
-import { findOwner } from '../../lib/upstream/choice/balancer/consistent-hash.ts'
-import { createHashKey } from '../../lib/upstream/choice/balancer/hash-key.ts'
-import { printHostPort } from '../admin-client.ts'
-import { alignColumns } from './table.ts'
+
+import { alignColumns } from '../base/columns.ts'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { statusOf } from '../base/errors.ts'
+import { parseAuthority } from '../base/hostname.ts'
+import type { SourcePosition } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
+import { type Colour, escapeText, type Paint } from '../base/terminal-text.ts'
+import { findRequestField } from '../http1/field-line.ts'
+import type { CertificateBinding } from '../model/certificate.ts'
+import { findEndpointKey } from '../model/endpoint-key.ts'
+import type { Locate } from '../model/resource-ref.ts'
+import type { Route } from '../model/route.ts'
+import { usableEndpoints } from '../model/tier.ts'
+import type { Endpoint, Upstream } from '../model/upstream.ts'
+import type { ClientTrail } from '../request/client-trail.ts'
+import { joinOverrides, resolvePolicy } from '../settings/policy.ts'
+import { printSettingValue } from '../settings/print-value.ts'
+import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../settings/service.ts'
+import { findOwner } from '../upstream/choice/balancer/consistent-hash.ts'
+import { createHashKey } from '../upstream/choice/balancer/hash-key.ts'
+import type { Explanation, RouteVerdict } from './explain.ts'
+import { locateField, locateHost, locateRoute, locateService, printPlace } from './place.ts'
+import { printConditions, printListenerManner, printListenerName, printPolicies } from './print.ts'
+import { type DescribedShare, printWeight } from './shares.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
@@ -41,11 +42,17 @@ export type ExplanationInputs = Readonly<{
   locate: Locate
   /** Undefined: nothing was asked or said of the client. */
   trail: ClientTrail | undefined
+  /** What endpoints have to do just now; left out: no gateway runs. */
+  live?: LiveEndpoints
 }>
+
+/** Of one endpoint of an upstream. */
+export type LiveEndpoint = Readonly<{ inFlight: number; failing: string }>
+export type LiveEndpoints = (upstream: Upstream, endpoint: Endpoint) => LiveEndpoint
 
 export function printExplanation(
   explanation: Explanation,
-  { defaults, locate, trail }: ExplanationInputs,
+  { defaults, locate, trail, live }: ExplanationInputs,
   paint: Paint,
 ): string {
   const printLine: PrintLine = (position) =>
@@ -63,7 +70,7 @@ export function printExplanation(
       ],
       2,
     ),
-    alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
+    alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate)), live), 2),
     answer ? printAnswer(answer, printCondition(explanation), paint) : [],
   ]
   return sections
@@ -153,7 +160,12 @@ function printMatch({ pathType, path }: Route): string {
 }
 
 /** The Service, its endpoints, and the request as an endpoint would get it. */
-function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
+function describeUpstream(
+  explanation: Explanation,
+  defaults: UpstreamPolicy,
+  place: string,
+  live: LiveEndpoints | undefined,
+): string[][] {
   const { winner, upstream, shares, answer } = explanation
   if (shares.length > 0) return describeShares(explanation)
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
@@ -164,7 +176,9 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
       index === 0 ? '  endpoints' : '',
       printEndpoint(endpoint),
       [
-        printState(endpoint),
+        escapeText(printState(endpoint)),
+        ...(live ? describeLive(live(upstream, endpoint)) : []),
+        ...(endpoint.name === undefined ? [] : [`an address of ${escapeText(endpoint.name)}`]),
         ...(endpoint.backup ? ['backup'] : []),
         ...(endpoint.distant ? ['of another zone or node'] : []),
         escapeText(endpoint.sourceName),
@@ -181,8 +195,12 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
   if (usable.length > 0)
     rows.push([
       '  sends',
-      printSent(explanation, upstream, usable, resolvePolicy(defaults, upstream.policy, winner?.policy)),
+      printSent(explanation, upstream, usable, resolvePolicy(defaults, upstream.policy, winner?.policy), live),
     ])
+  if (upstream.inPanic) rows.push(['', 'so few endpoints are in good health that health is not looked at'])
+  for (const { endpoint, reason } of upstream.unresolved ?? []) {
+    rows.push(['', escapeText(`${endpoint.host}: ${reason}`)])
+  }
   return rows
 }
 
@@ -231,10 +249,11 @@ function printSent(
   upstream: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
+  live: LiveEndpoints | undefined,
 ): string {
   const { url, sent } = explanation
   const { protocol } = upstream
-  const owner = findHashed(explanation, upstream, usable, policy)
+  const owner = findHashed(explanation, upstream, usable, policy) ?? findIdle(upstream, usable, policy, live)
   const next = owner?.endpoint ?? (usable[0] as Endpoint)
   const choice = usable.length > 1 ? ` (${owner?.reason ?? printChoice(policy)})` : ''
   if (!isRead(explanation)) return `the bytes of each connection to ${printEndpoint(next)}${choice}`
@@ -280,6 +299,23 @@ function findHashed(
   return endpoint && { endpoint, reason: `by the hash of ${escapeText(by)}${unless}` }
 }
 
+/** The endpoint that has least to do for its weight, where that decides; undefined: it does not, or nobody knows. */
+function findIdle(
+  upstream: Upstream,
+  usable: readonly Endpoint[],
+  { balancer, affinity }: UpstreamPolicy,
+  live: LiveEndpoints | undefined,
+): { endpoint: Endpoint; reason: string } | undefined {
+  if (live === undefined || balancer !== 'least-requests' || affinity.type !== 'none') return undefined
+  const loads = usable.map((endpoint) => [endpoint, live(upstream, endpoint).inFlight] as const)
+  const [first] = loads.sort(([a, x], [b, y]) => (x + 1) / a.weight - (y + 1) / b.weight)
+  return first && { endpoint: first[0], reason: `it has the fewest requests under way: ${first[1]}` }
+}
+
+function describeLive({ inFlight, failing }: LiveEndpoint): readonly string[] {
+  return [`${inFlight} in flight`, ...(failing === '' ? [] : [escapeText(failing)])]
+}
+
 /** Explains how one of several endpoints is chosen. */
 function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
   if (affinity.type !== 'none') return `or another: affinity ${affinity.type} keeps each client with its own`
@@ -294,16 +330,17 @@ function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
 function printHost(asked: string, host: string, protocol: Upstream['protocol'], next: Endpoint): string {
   if (host === 'client') return asked
   if (host !== 'endpoint') return host
-  const authority = printHostPort(next.name || next.host, next.port)
+  const authority = printEndpointAddress(next.name || next.host, next.port)
   return next.port === (protocol === 'https' ? 443 : 80) ? authority.slice(0, authority.lastIndexOf(':')) : authority
 }
 
 function printEndpoint({ host, port }: Endpoint): string {
-  return printHostPort(escapeText(host), port)
+  return printEndpointAddress(escapeText(host), port)
 }
 
-function printState({ ready, serving, terminating, weight }: Endpoint): string {
+function printState({ ready, serving, terminating, weight, health }: Endpoint): string {
   if (weight === 0) return 'weight 0'
+  if (health !== undefined && health.state !== 'healthy' && serving) return `${health.state}: ${health.reason}`
   const state = ready ? 'ready' : serving && terminating ? 'draining' : 'not ready'
   return weight === 1 ? state : `${state}, weight ${weight}`
 }
@@ -324,7 +361,7 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 /** The explanation as plain data. */
 export function explanationJson(
   explanation: Explanation,
-  { locate, trail }: Pick<ExplanationInputs, 'locate' | 'trail'>,
+  { locate, trail, live }: Omit<ExplanationInputs, 'defaults'>,
 ): unknown {
   const {
     url,
@@ -406,6 +443,8 @@ export function explanationJson(
         weight: endpoint.weight,
         state: printState({ ...endpoint, weight: endpoint.weight && 1 }),
         source: endpoint.sourceName,
+        ...(endpoint.name !== undefined && { name: endpoint.name }),
+        ...(live && { inFlight: live(upstream, endpoint).inFlight }),
       })),
     },
   }
