@@ -1,6 +1,7 @@
 /** Rows of a running gateway, asked at its admin listener. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AdminPlace, askAdmin, printHostPort, UnreachableError } from './admin-client.ts'
+import type { AdminPlace } from './admin-client.ts'
+import { askJson, NoAnswerError } from './ask.ts'
 import { EXIT } from './command.ts'
 import type { Kind } from './kind.ts'
 import { listSettings, type Reading, type RowSource } from './row-source.ts'
@@ -16,27 +17,14 @@ export class GatewayRows implements RowSource {
   }
 
   async read(kinds: readonly Kind[]): Promise<Reading> {
-    const admin = this.#admin
-    const place = printHostPort(admin.address, admin.port)
     const rows = new Map<Kind, readonly unknown[]>()
-    const fail = (...talk: readonly string[]): Reading => ({ rows: EXIT.unreachable, talk })
     for (const kind of kinds) {
       try {
-        const { status, body } = await askAdmin(admin, `/api/v1/${kind}`)
-        if (status === 401 || status === 403) {
-          const why = admin.tokenFault === undefined ? '' : `; ${admin.tokenFault}`
-          return fail(`the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token-file${why}`)
-        }
-        if (status !== 200) return fail(`the gateway at ${place} answers ${status}: ${body.trim().slice(0, 500)}`)
-        const value: unknown = JSON.parse(body)
+        const value = await askJson(this.#admin, `/api/v1/${kind}`, `read files: portico get ${kind} -f FILE-OR-FOLDER`)
         rows.set(kind, kind === 'settings' ? listSettings(value, () => 'running gateway') : (value as unknown[]))
       } catch (error) {
-        if (error instanceof SyntaxError) return fail(`the server at ${place} is not Portico`)
-        if (!(error instanceof UnreachableError)) throw error
-        return fail(
-          `no running gateway reached: ${error.message}`,
-          `  name another with --admin-port, or read files: portico get ${kind} -f FILE-OR-FOLDER`,
-        )
+        if (!(error instanceof NoAnswerError)) throw error
+        return { rows: EXIT.unreachable, talk: error.lines }
       }
     }
     return { rows, talk: [] }

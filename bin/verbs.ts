@@ -17,6 +17,11 @@ export const VERBS: readonly Verb[] = [
     load: () => import('./commands/get.ts'),
   },
   {
+    name: 'diff',
+    line: 'say what a change of manifests changes in what is served',
+    load: () => import('./commands/diff.ts'),
+  },
+  {
     name: 'migrate',
     line: 'say what of manifests for ingress-nginx moves as it is',
     load: () => import('./commands/migrate.ts'),

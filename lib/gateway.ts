@@ -32,6 +32,7 @@ import type { Watch } from './providers/provider.ts'
 import { printBoundHost } from './report/certificate-view.ts'
 import { logReloaded, logReloadFailed } from './report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
+import { type GivenSettings, listGiven } from './settings/given.ts'
 import type { Settings } from './settings/table.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
@@ -119,6 +120,7 @@ class GatewayProcess implements Gateway {
   readonly log: Log
   readonly #ownsLog: boolean
   readonly #environment: NodeJS.ProcessEnv
+  readonly #input: GatewayInput
   readonly #clock: Clock
   /** Those that are read once are as they were at the start. */
   readonly #settings: Settings
@@ -150,6 +152,7 @@ class GatewayProcess implements Gateway {
     const { settings } = configuration
     this.configuration = configuration
     this.#environment = input.environment
+    this.#input = input
     this.#settings = settings
     this.#clock = input.clock ?? systemClock
     this.#ownsLog = input.log === undefined
@@ -398,8 +401,16 @@ class GatewayProcess implements Gateway {
       endpoints: this.#carrier?.endpoints() ?? [],
       whyStale: (name, address) => this.#names?.whyStale(name, address),
       workers: this.#carrier?.workers() ?? [],
+      loaded: this.#reloader.current,
+      given: () => this.#listGiven(),
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),
     }
+  }
+
+  #listGiven(): GivenSettings {
+    const { flags, environment } = this.#input
+    const { provenance } = this.#reloader.loaded
+    return listGiven({ settings: this.served.settings, provenance, flags, environment })
   }
 
   #finishReload(result: Reloaded): void {

@@ -1,7 +1,7 @@
 /** The columns of `portico get`, in kubectl's style; columns marked wide appear only with `-o wide`. */
 import type { CertificateRow } from '../../lib/report/certificate-view.ts'
 import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
-import type { ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
+import type { DiagnosticRow, ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
 
 /** One setting, its value in the notation of the settings file, and the value's source (unknown for a running gateway). */
 export type SettingRow = Readonly<{
@@ -163,6 +163,23 @@ export const WORKERS: View<WorkerRow> = {
   namespace: () => undefined,
 }
 
+export const PROBLEMS: View<DiagnosticRow> = {
+  columns: [
+    { title: 'SEVERITY', cell: (row) => row.severity },
+    { title: 'CODE', cell: (row) => row.code },
+    { title: 'PLACE', cell: printProblemPlace },
+    { title: 'OBJECT', wide: true, cell: (row) => row.resource ?? '' },
+    { title: 'MESSAGE', cell: (row) => row.message },
+    { title: 'HELP', wide: true, cell: (row) => row.help?.replaceAll('\n', ' ') ?? '' },
+  ],
+  name: (row) => `diagnostic/${row.code}${row.file === undefined ? '' : `/${printProblemPlace(row)}`}`,
+  aliases: ({ code, severity, resource = '' }) => {
+    const named = resource.slice(resource.indexOf(' ') + 1)
+    return [code, severity, resource.replace(' ', '/'), named, dropFirst(named)]
+  },
+  namespace: ({ resource = '' }) => /^\S+ ([^/]+)\//.exec(resource)?.[1],
+}
+
 export const SETTING_VIEW: View<SettingRow> = {
   columns: [
     { title: 'NAME', cell: (row) => row.name },
@@ -175,6 +192,10 @@ export const SETTING_VIEW: View<SettingRow> = {
   // `upstream` and `upstream.retry` name all settings under them.
   aliases: ({ name }) => [...name.matchAll(/\./g)].map(({ index }) => name.slice(0, index)),
   namespace: () => undefined,
+}
+
+function printProblemPlace({ file, line, column }: DiagnosticRow): string {
+  return file === undefined ? '' : [file, line, column].filter((part) => part !== undefined).join(':')
 }
 
 /** `80`, `80 (http)`, `53/UDP (dns)`. */

@@ -9,7 +9,9 @@ import type { ServedConfiguration } from '../model/served.ts'
 import { ProbedConnections } from '../observe/health/probed-connections.ts'
 import { openAt } from '../platform/listen.ts'
 import { certificatesView } from '../report/certificate-view.ts'
+import { outlineGateway } from '../report/compared.ts'
 import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
+import { labelRows } from '../report/labels.ts'
 import {
   diagnosticsView,
   listenersView,
@@ -19,6 +21,7 @@ import {
   type WorkerFacts,
   workersView,
 } from '../report/views.ts'
+import type { GivenSettings } from '../settings/given.ts'
 import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -41,6 +44,9 @@ export type AdminState = Readonly<{
   whyStale?: StaleAddressCheck
   workers?: readonly WorkerFacts[]
   defaultCertificate?: Certificate
+  /** As loaded, without what was observed since; and the settings that a person gave. Left out: as served, and none. */
+  loaded?: ServedConfiguration
+  given?: () => GivenSettings
 }>
 
 export type AdminOptions = {
@@ -61,17 +67,21 @@ export type AdminListener = {
 
 type View = (served: ServedConfiguration, state: AdminState, now: number) => unknown
 
+const NONE_GIVEN: GivenSettings = { typed: {}, document: {} }
+
 const VIEWS: Readonly<Record<string, View>> = {
-  routes: ({ model, locate }) => routesView(model, locate),
-  services: ({ model, locate }) => servicesView(model, locate),
-  endpoints: ({ model, locate }, { endpoints, whyStale }) => endpointsView(model, locate, endpoints, whyStale),
-  certificates: ({ model, locate }, { defaultCertificate }, now) =>
-    certificatesView(model, locate, now, defaultCertificate),
-  listeners: ({ settings, model, locate }, { ports, listenerStates }) =>
-    listenersView(settings, model, locate, ports, listenerStates),
+  routes: ({ model, locate, labelsOf }) => labelRows('routes', routesView(model, locate), labelsOf),
+  services: ({ model, locate, labelsOf }) => labelRows('services', servicesView(model, locate), labelsOf),
+  endpoints: ({ model, locate, labelsOf }, { endpoints, whyStale }) =>
+    labelRows('endpoints', endpointsView(model, locate, endpoints, whyStale), labelsOf),
+  certificates: ({ model, locate, labelsOf }, { defaultCertificate }, now) =>
+    labelRows('certificates', certificatesView(model, locate, now, defaultCertificate), labelsOf),
+  listeners: ({ settings, model, locate, labelsOf }, { ports, listenerStates }) =>
+    labelRows('listeners', listenersView(settings, model, locate, ports, listenerStates), labelsOf),
   workers: (_served, { workers }) => workersView(workers),
-  diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
+  diagnostics: ({ diagnostics, labelsOf }) => labelRows('diagnostics', diagnosticsView(diagnostics), labelsOf),
   settings: ({ settings }) => settingsView(settings),
+  outline: (served, { loaded = served, given = () => NONE_GIVEN }) => outlineGateway(loaded, given()),
 }
 
 /** The views that show figures. */

@@ -60,6 +60,11 @@ export class Reloader {
     return this.#current
   }
 
+  /** As last loaded, whether it could be served or not. */
+  get loaded(): Configuration {
+    return this.#loaded
+  }
+
   /** Reloads after a pause, since something changed. `isWritten`: a file is being written in place. */
   trigger(isWritten = false): void {
     if (this.#closed) return
@@ -162,11 +167,11 @@ export class Reloader {
 
 /** A loaded configuration as one in force. */
 function serve(
-  { settings, model, diagnostics, resources: { locate } }: Configuration,
+  { settings, model, diagnostics, resources: { locate, labelsOf } }: Configuration,
   generation: number,
   builtAt: number,
 ): ServedConfiguration {
-  return Object.freeze({ generation, builtAt, settings, model, diagnostics, locate })
+  return Object.freeze({ generation, builtAt, settings, model, diagnostics, locate, labelsOf })
 }
 
 function countMissing(before: readonly Diagnostic[], after: readonly Diagnostic[]): number {

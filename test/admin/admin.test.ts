@@ -84,7 +84,7 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
   const { ask } = await start(t)
   const { body } = await ask('/')
   const paths = body.split('\n').filter((line) => line.startsWith('/api/'))
-  t.equal(paths.length, 8)
+  t.equal(paths.length, 9)
   for (const path of paths) {
     const { status, headers, body: text } = await ask(path)
     t.equal(status, 200, path)
