@@ -11,13 +11,27 @@ import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
 /** `token` is `''` if there is none, or if it cannot be read: then `tokenFault` gives the reason. */
-export type AdminPlace = Readonly<{ address: string; port: number; token: string; tokenFault: string | undefined }>
+export type AdminPlace = Readonly<{
+  address: string
+  port: number
+  /** The path of a Unix socket, in place of address and port; `''` if there is none. */
+  socket: string
+  token: string
+  tokenFault: string | undefined
+}>
 export type AdminAnswer = Readonly<{ status: number; body: string }>
 
 /** Thrown if no running gateway could be asked; `message` gives the reason in half a line. */
 export class UnreachableError extends Error {}
 
 const TIMEOUT_MS = 2_000
+/** A reload may take this long. */
+const WRITE_TIMEOUT_MS = 120_000
+const FAULTS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refused the connection',
+  ENOENT: 'is not there',
+  EACCES: 'is not for this user',
+}
 /** More than any view of a gateway needs. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024
 
@@ -33,34 +47,43 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
   const { settings } = resolveSettings({ flags, environment }, diagnostics)
   // Only the address is needed: the token may be known to the gateway alone.
   const wrong = diagnostics.items.find(
-    ({ severity, message }) => severity === 'error' && !/needs a token|^admin\.tokenFile: /.test(message),
+    ({ severity, message }) => severity === 'error' && !/needs a token|could write|^admin\.tokenFile: /.test(message),
   )
   if (wrong) throw new UsageError(printDiagnostic(wrong))
   return findPlace(settings)
 }
 
 /** Health needs no token, so a token file that this user may not read is no failure yet. */
-function findPlace({ admin: { address, port, token, tokenFile } }: Settings): AdminPlace {
-  if (tokenFile === '') return { address, port, token, tokenFault: undefined }
+function findPlace({ admin: { address, port, socket, token, tokenFile } }: Settings): AdminPlace {
+  const place = { address, port, socket, token, tokenFault: undefined }
+  if (tokenFile === '') return place
   try {
-    return { address, port, token: readTokenFile(tokenFile), tokenFault: undefined }
+    return { ...place, token: readTokenFile(tokenFile) }
   } catch (error) {
-    return { address, port, token: '', tokenFault: (error as Error).message }
+    return { ...place, token: '', tokenFault: (error as Error).message }
   }
 }
 
-/** GETs one path. Throws an UnreachableError if no answer comes in time. */
-export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> {
+/** GETs one path, or POSTs `body` to it as JSON. Throws an UnreachableError if no answer comes in time. */
+export function askAdmin(admin: AdminPlace, path: string, body?: object): Promise<AdminAnswer> {
+  const { socket, port, token } = admin
   const host = reachableAddress(admin.address)
+  const place = printPlace({ ...admin, address: host })
+  const sent = body === undefined ? undefined : JSON.stringify(body)
+  const timeoutMs = body === undefined ? TIMEOUT_MS : WRITE_TIMEOUT_MS
   return new Promise((resolve, reject) => {
-    const fail = (reason: string) => reject(new UnreachableError(`${printHostPort(host, admin.port)} ${reason}`))
+    const fail = (reason: string) => reject(new UnreachableError(`${place} ${reason}`))
     const asked = request(
       {
-        host,
-        port: admin.port,
+        ...(socket === '' ? { host, port } : { socketPath: socket }),
         path,
+        method: sent === undefined ? 'GET' : 'POST',
         agent: false,
-        headers: { accept: 'application/json', ...(admin.token && { authorization: `Bearer ${admin.token}` }) },
+        headers: {
+          accept: 'application/json',
+          ...(sent !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(sent) }),
+          ...(token && { authorization: `Bearer ${token}` }),
+        },
       },
       (response) => {
         const chunks: Buffer[] = []
@@ -76,15 +99,12 @@ export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> 
         })
       },
     )
-    const timer = setTimeout(
-      () => asked.destroy(new Error(`does not answer within ${TIMEOUT_MS / 1000} s`)),
-      TIMEOUT_MS,
-    )
+    const timer = setTimeout(() => asked.destroy(new Error(`does not answer within ${timeoutMs / 1000} s`)), timeoutMs)
     asked.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
-      fail(error.code === 'ECONNREFUSED' ? 'refused the connection' : error.message)
+      fail(FAULTS[error.code ?? ''] ?? error.message)
     })
-    asked.end()
+    asked.end(sent)
   })
 }
 
@@ -92,6 +112,11 @@ export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> 
 function reachableAddress(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   return address === '::' ? '::1' : address
+}
+
+/** `127.0.0.1:9901`, or the path of the socket. */
+export function printPlace({ address, port, socket }: Pick<AdminPlace, 'address' | 'port' | 'socket'>): string {
+  return socket === '' ? printHostPort(address, port) : socket
 }
 
 /** `127.0.0.1:9901`, `[::1]:9901` */

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AdminPlace } from './admin-client.ts'
 import { askJson, NoAnswerError } from './ask.ts'
-import { EXIT } from './command.ts'
 import type { Kind } from './kind.ts'
 import { listSettings, type Reading, type RowSource } from './row-source.ts'
 
@@ -24,7 +23,7 @@ export class GatewayRows implements RowSource {
         rows.set(kind, kind === 'settings' ? listSettings(value, () => 'running gateway') : (value as unknown[]))
       } catch (error) {
         if (!(error instanceof NoAnswerError)) throw error
-        return { rows: EXIT.unreachable, talk: error.lines }
+        return { rows: error.exitCode, talk: error.lines }
       }
     }
     return { rows, talk: [] }

@@ -26,6 +26,12 @@ export const VERBS: readonly Verb[] = [
     line: 'say what of manifests for ingress-nginx moves as it is',
     load: () => import('./commands/migrate.ts'),
   },
+  { name: 'reload', line: 'have a running gateway read its files anew', load: () => import('./commands/reload.ts') },
+  {
+    name: 'drain',
+    line: 'drain a running gateway, or take one endpoint out',
+    load: () => import('./commands/drain.ts'),
+  },
   { name: 'demo', line: 'serve a small sample shop, backends included', load: () => import('./commands/demo.ts') },
   {
     name: 'healthcheck',

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
+import { GatewayWrites } from './admin/gateway-writes.ts'
+import type { AdminWrites } from './admin/writes.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { findDataDir } from './base/data-folder.ts'
 import { countDiagnostics, printTrouble } from './base/diagnostics.ts'
@@ -16,16 +18,19 @@ import {
 import { loadDefaultCertificate } from './control/default-certificate.ts'
 import { COOKIE_SECRET, loadKeptSecret } from './control/kept-secret.ts'
 import { Reloader } from './control/reload.ts'
-import { explainListenError, StartError } from './control/start-error.ts'
+import { explainListenError, explainSocketError, StartError } from './control/start-error.ts'
 import type { DnsServer } from './dns/server.ts'
+import { MAINTENANCE_BY_HAND } from './filters/by-hand.ts'
+import { addFilter } from './filters/registry.ts'
 import type { Certificate } from './model/certificate.ts'
 import { isServiceListener } from './model/listener.ts'
 import type { ServedConfiguration } from './model/served.ts'
-import type { EndpointTrouble } from './model/upstream.ts'
+import { dropScope, type EndpointTrouble } from './model/upstream.ts'
 import { HealthObserver } from './observe/health/observer.ts'
 import { ServiceHealth } from './observe/health/service-health.ts'
 import { NameObserver } from './observe/names/observer.ts'
 import { Observation } from './observe/observation.ts'
+import { Orders } from './observe/orders.ts'
 import { canBindForWorkers } from './platform/listening-socket.ts'
 import { checkRuntimeFlags } from './platform/runtime-flags.ts'
 import type { Watch } from './providers/provider.ts'
@@ -52,7 +57,12 @@ export type GatewayInput = ConfigurationInput & {
 
 export type GatewayPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
 
-export type GatewayEvents = { reloaded: [Reloaded]; 'reload-failed': [ReloadFailed] }
+export type GatewayEvents = {
+  reloaded: [Reloaded]
+  'reload-failed': [ReloadFailed]
+  /** The admin listener was told to drain. Where nobody listens, the gateway stops. */
+  'drain-asked': []
+}
 
 export type Gateway = {
   /** What was loaded at the start. */
@@ -130,6 +140,7 @@ class GatewayProcess implements Gateway {
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #observation: Observation
+  readonly #orders = new Orders({ maintain: (filters) => addFilter(filters, MAINTENANCE_BY_HAND) })
   #health: HealthObserver | undefined
   #names: NameObserver | undefined
   readonly #loader: ConfigurationLoader
@@ -197,8 +208,9 @@ class GatewayProcess implements Gateway {
         observers: (onChange) => {
           this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
           this.#names = new NameObserver({ log: this.log, onChange })
-          return [this.#names, this.#health]
+          return [this.#names, this.#orders, this.#health]
         },
+        adjust: (model) => this.#orders.adjust(model),
         apply: (served) => this.#apply(served),
       },
       this.#reloader.current,
@@ -241,8 +253,8 @@ class GatewayProcess implements Gateway {
     if (this.#settings.watch) await this.#startWatch()
   }
 
-  reload(): Promise<void> {
-    return this.#reloader.reload()
+  async reload(): Promise<void> {
+    await this.#reloader.reload()
   }
 
   stop(): Promise<'clean' | 'forced'> {
@@ -258,11 +270,12 @@ class GatewayProcess implements Gateway {
     const settings = this.#settings
     if (settings.admin.enabled) {
       this.#admin = this.#createAdmin()
-      const { address, port } = settings.admin
+      const { address, port, socket } = settings.admin
       try {
-        this.#ports = { admin: (await this.#admin.listen()).port }
+        const { port: bound } = await this.#admin.listen()
+        this.#ports = bound === undefined ? {} : { admin: bound }
       } catch (error) {
-        throw explainListenError(error, { name: 'admin', address, port })
+        throw socket === '' ? explainListenError(error, { name: 'admin', address, port }) : explainSocketError(error)
       }
     }
     const folder = findDataDir(settings.dataDir, this.#environment)
@@ -291,6 +304,7 @@ class GatewayProcess implements Gateway {
         state: () => this.#describe(),
         refresh: async () => this.#carrier?.refresh(),
         metrics: this.#metrics,
+        writes: this.#createWrites(),
         clock: this.#clock,
         log: this.log,
       })
@@ -298,6 +312,26 @@ class GatewayProcess implements Gateway {
       const help = 'admin.tokenFile names a file of one line that this user may read'
       throw new StartError(`the admin listener has no token: ${(error as Error).message}`, help, { cause: error })
     }
+  }
+
+  #createWrites(): AdminWrites {
+    return new GatewayWrites({
+      orders: this.#orders,
+      served: () => this.served,
+      renew: () => this.#observation.renew(),
+      reload: () => this.#reloader.reload(),
+      inFlight: () => this.inFlight,
+      isRunning: () => this.#state === 'running',
+      drain: () => {
+        if (!this.#events.emit('drain-asked')) void this.stop()
+      },
+      clearEjection: (upstream, endpoint) => this.#health?.clear(upstream, endpoint, 'ended by hand') ?? false,
+      closeCircuits: (port) => this.#carrier?.closeCircuits(port),
+      circuits: async () => {
+        await this.#carrier?.refresh()
+        return [...(this.#carrier?.circuits() ?? [])].map(({ upstream }) => dropScope(upstream))
+      },
+    })
   }
 
   async #openDns(): Promise<void> {

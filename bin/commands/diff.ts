@@ -3,7 +3,7 @@ import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import type { Configuration, ConfigurationInput } from '../../lib/control/configuration.ts'
 import type { Comparable, GatewayOutline } from '../../lib/report/compared.ts'
 import { findAdmin } from '../admin-client.ts'
-import { askJson, NoAnswerError } from '../ask.ts'
+import { askJson, tellNoAnswer } from '../ask.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { namesInput, readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
@@ -93,9 +93,7 @@ async function readAgainstGateway(typed: Typed, terminal: Terminal): Promise<[Co
     const { makeComparable } = await import('../../lib/report/compared.ts')
     return [running, makeComparable(read)]
   } catch (error) {
-    if (!(error instanceof NoAnswerError)) throw error
-    for (const line of error.lines) terminal.tell(line)
-    return EXIT.unreachable
+    return tellNoAnswer(error, terminal)
   }
 }
 

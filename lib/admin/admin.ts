@@ -1,4 +1,4 @@
-/** The admin listener: health probes, metrics, and views of the configuration, on its own Fastify instance. It only reads. */
+/** The admin listener: health probes, metrics, and views of the configuration, on its own Fastify instance. It only reads, but for lib/admin/writes.ts. */
 
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
@@ -8,6 +8,7 @@ import type { Certificate } from '../model/certificate.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { ProbedConnections } from '../observe/health/probed-connections.ts'
 import { openAt } from '../platform/listen.ts'
+import { openUnixSocket } from '../platform/unix-socket.ts'
 import { certificatesView } from '../report/certificate-view.ts'
 import { outlineGateway } from '../report/compared.ts'
 import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
@@ -29,6 +30,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
+import { type AdminWrites, addWrites, WRITE_PATHS } from './writes.ts'
 
 /** The present state of the gateway. */
 export type AdminState = Readonly<{
@@ -55,13 +57,15 @@ export type AdminOptions = {
   /** Awaited before figures are shown, to make them current. */
   refresh?: () => Promise<void>
   metrics: Pick<Metrics, 'text' | 'contentType'>
+  /** What requests may change, where `admin.writes` is on. */
+  writes?: AdminWrites
   clock?: Clock
   log: Log
 }
 
 export type AdminListener = {
-  /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
-  listen(): Promise<{ address: string; port: number }>
+  /** Without a port where it is a Unix socket. Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  listen(): Promise<{ port?: number }>
   close(): Promise<void>
 }
 
@@ -100,6 +104,8 @@ const INDEX = [
   '',
 ].join('\n')
 
+const WRITES_INDEX = WRITE_PATHS.map((path) => `POST ${path}\n`).join('')
+
 /** Time limits in milliseconds for a head and for a whole request, so that slow or hostile clients hold nothing up. */
 const HEAD_TIMEOUT = 2000
 const REQUEST_TIMEOUT = 5000
@@ -108,17 +114,24 @@ const CHECK_INTERVAL = 500
 /** Throws if `settings.admin` would admit anybody on the network, or names a file without a token. */
 export function createAdmin(options: AdminOptions): AdminListener {
   const { admin } = options.settings
-  if (!isLoopback(admin.address) && !wantsToken(admin)) {
+  if (admin.socket === '' && !isLoopback(admin.address) && !wantsToken(admin)) {
     throw new Error(`admin.address ${admin.address} is not loopback: it needs admin.token`)
   }
   const app = createApp(options)
+  let removeSocket = () => {}
   return {
     listen: async () => {
+      if (admin.socket !== '') {
+        removeSocket = await openUnixSocket(admin.socket, (path) => app.listen({ path }))
+        return {}
+      }
       await openAt(admin.address, (host) => app.listen({ host, port: admin.port }))
-      const { address, port } = app.server.address() as AddressInfo
-      return { address, port }
+      return { port: (app.server.address() as AddressInfo).port }
     },
-    close: () => app.close(),
+    close: async () => {
+      removeSocket()
+      await app.close()
+    },
   }
 }
 
@@ -138,6 +151,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   })
 
   const { admin } = settings
+  const hasWrites = admin.writes && options.writes !== undefined
   const token = wantsToken(admin) ? new AdminToken({ admin, clock, log }) : undefined
   const refuse = createAccessCheck(admin.address, token)
   app.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
@@ -154,8 +168,13 @@ function createApp(options: AdminOptions): FastifyInstance {
     await reply.code(refusal.status).send({ message: refusal.message })
   })
   app.setNotFoundHandler(({ method }, reply) => {
-    if (method === 'GET' || method === 'HEAD') reply.code(404).send({ message: 'Not found; / lists what there is.' })
-    else reply.code(405).header('allow', 'GET, HEAD').send({ message: 'The admin listener is read only.' })
+    if (method === 'GET' || method === 'HEAD' || (method === 'POST' && hasWrites))
+      reply.code(404).send({ message: 'Not found; / lists what there is.' })
+    else
+      reply
+        .code(405)
+        .header('allow', 'GET, HEAD')
+        .send({ message: 'The admin listener is read only: admin.writes is off.' })
   })
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500
@@ -163,7 +182,8 @@ function createApp(options: AdminOptions): FastifyInstance {
     reply.code(status).send({ message: status >= 500 ? 'The request failed.' : error.message })
   })
 
-  app.get('/', (_request, reply) => reply.type('text/plain').send(INDEX))
+  app.get('/', (_request, reply) => reply.type('text/plain').send(hasWrites ? INDEX + WRITES_INDEX : INDEX))
+  if (hasWrites) addWrites(app, options.writes!, log)
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))

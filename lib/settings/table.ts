@@ -116,6 +116,16 @@ export const SETTINGS = {
       restart: true,
       doc: 'File that holds the token of admin requests, in place of admin.token; line breaks around the token do not count. A new token in the file counts within a second. While the file is empty or cannot be read, nobody gets in.',
     }),
+    socket: string({
+      default: '',
+      restart: true,
+      doc: 'Path of a Unix socket for the admin listener, in place of admin.address and admin.port; its mode is 0600, so that only this user gets in. A socket that a process left behind is replaced.',
+    }),
+    writes: boolean({
+      default: false,
+      restart: true,
+      doc: 'Let requests to the admin listener reload, drain, take endpoints out and put routes in maintenance; needs admin.token, admin.tokenFile or admin.socket.',
+    }),
   },
   metrics: {
     endpointSeries: integer({

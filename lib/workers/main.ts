@@ -66,6 +66,9 @@ class WorkerProcess {
         this.#report()
         tell({ type: 'reported' })
         return
+      case 'close-circuits':
+        this.#traffic.closeCircuits(message.port)
+        return
       case 'drain':
         this.#traffic.drain()
         tell({ type: 'draining', inFlight: this.#traffic.inFlight })

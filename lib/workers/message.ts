@@ -31,6 +31,7 @@ export type ToWorker =
   | Readonly<{ type: 'unlisten'; place: string }>
   /** Answered by `reported`. */
   | Readonly<{ type: 'report' }>
+  | Readonly<{ type: 'close-circuits'; port: UpstreamKey }>
   /** Answered by `draining`. */
   | Readonly<{ type: 'drain' }>
   /** Answered by `finished`; then the worker ends. */
