@@ -21,6 +21,7 @@ export const VERBS: readonly Verb[] = [
     line: 'say what a change of manifests changes in what is served',
     load: () => import('./commands/diff.ts'),
   },
+  { name: 'test', line: 'check what becomes of requests', load: () => import('./commands/test.ts') },
   {
     name: 'migrate',
     line: 'say what of manifests for ingress-nginx moves as it is',

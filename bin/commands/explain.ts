@@ -2,7 +2,8 @@
 import { isIP } from 'node:net'
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import { GatewayError } from '../../lib/base/errors.ts'
-import type { ExplainedUrl } from '../../lib/report/explain.ts'
+import type { Configuration } from '../../lib/control/configuration.ts'
+import type { ExplainedUrl, ExplainOptions } from '../../lib/report/explain.ts'
 import type { ClientTrail } from '../../lib/request/client-trail.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
@@ -77,11 +78,8 @@ export const command: Command = {
     const input = await readInput(`explain ${word}`, typed, terminal.host)
     const { hasSettingErrors, loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
-    const { listLeftOut } = await import('../../lib/report/left-out.ts')
-    const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
-    const { findDataDir } = await import('../../lib/base/data-folder.ts')
-    const { markService } = await import('../../lib/upstream/choice/session-cookie.ts')
-    const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
+    const configuration = await loadConfiguration(input)
+    const { model, settings, resources, diagnostics, files, objects } = configuration
     if (hasSettingErrors(diagnostics)) {
       const errors = diagnostics.filter(({ severity }) => severity === 'error')
       for (const line of printProblems(errors, terminal.paintTalk)) terminal.tell(line)
@@ -91,20 +89,11 @@ export const command: Command = {
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const { https, dataDir } = settings
-    const secret = await peekKeptSecret(findDataDir(dataDir, terminal.host.env), COOKIE_SECRET)
     const { request, trail } = await examineRequest(sent, settings)
     const explanation = explainRequest(
       model,
       { ...asked, ...request },
-      {
-        httpsPort: https.redirectPort || https.port,
-        strictSni: https.strictSni,
-        settings,
-        leftOut: listLeftOut(resources, diagnostics),
-        markService: secret && ((service) => markService(secret, service)),
-        now: Date.now(),
-      },
+      await createExplainOptions(configuration, terminal.host.env),
     )
     if (output === 'json')
       terminal.print(JSON.stringify(explanationJson(explanation, { locate: resources.locate, trail }), undefined, 2))
@@ -115,6 +104,27 @@ export const command: Command = {
     const { answer } = explanation
     return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
   },
+}
+
+/** What the gateway that serves a configuration knows beside its model. */
+export async function createExplainOptions(
+  { settings, resources, diagnostics }: Configuration,
+  environment: NodeJS.ProcessEnv,
+): Promise<ExplainOptions> {
+  const { listLeftOut } = await import('../../lib/report/left-out.ts')
+  const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
+  const { findDataDir } = await import('../../lib/base/data-folder.ts')
+  const { markService } = await import('../../lib/upstream/choice/session-cookie.ts')
+  const { https, dataDir } = settings
+  const secret = await peekKeptSecret(findDataDir(dataDir, environment), COOKIE_SECRET)
+  return {
+    httpsPort: https.redirectPort || https.port,
+    strictSni: https.strictSni,
+    settings,
+    leftOut: listLeftOut(resources, diagnostics),
+    markService: secret && ((service) => markService(secret, service)),
+    now: Date.now(),
+  }
 }
 
 /** Without white space around it, and without the semicolon that parts cookies. */
@@ -174,7 +184,7 @@ type ExaminedRequest = Readonly<{
 }>
 
 /** Reads the request by the functions of the gateway, so that the same is refused and believed. */
-async function examineRequest(
+export async function examineRequest(
   { method, headers, peer, asksForClient }: SentRequest,
   settings: Settings,
 ): Promise<ExaminedRequest> {
