@@ -11,13 +11,22 @@ import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
 /** `token` is `''` if there is none, or if it cannot be read: then `tokenFault` gives the reason. */
-export type AdminPlace = Readonly<{ address: string; port: number; token: string; tokenFault: string | undefined }>
+export type AdminPlace = Readonly<{
+  address: string
+  port: number
+  /** The path of a Unix socket, in place of address and port; `''` if there is none. */
+  socket: string
+  token: string
+  tokenFault: string | undefined
+}>
 export type AdminAnswer = Readonly<{ status: number; body: string }>
 
 /** Thrown if no running gateway could be asked; `message` gives the reason in half a line. */
 export class UnreachableError extends Error {}
 
 const TIMEOUT_MS = 2_000
+/** A reload may take this long. */
+const WRITE_TIMEOUT_MS = 120_000
 /** More than any view of a gateway needs. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024
 
@@ -33,27 +42,30 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
   const { settings } = resolveSettings({ flags, environment }, diagnostics)
   // Only the address is needed: the token may be known to the gateway alone.
   const wrong = diagnostics.items.find(
-    ({ severity, message }) => severity === 'error' && !/needs a token|^admin\.tokenFile: /.test(message),
+    ({ severity, message }) => severity === 'error' && !/needs a token|could write|^admin\.tokenFile: /.test(message),
   )
   if (wrong) throw new UsageError(printDiagnostic(wrong))
   return findPlace(settings)
 }
 
 /** Health needs no token, so a token file that this user may not read is no failure yet. */
-function findPlace({ admin: { address, port, token, tokenFile } }: Settings): AdminPlace {
-  if (tokenFile === '') return { address, port, token, tokenFault: undefined }
+function findPlace({ admin: { address, port, socket, token, tokenFile } }: Settings): AdminPlace {
+  const place = { address, port, socket, token, tokenFault: undefined }
+  if (tokenFile === '') return place
   try {
-    return { address, port, token: readTokenFile(tokenFile), tokenFault: undefined }
+    return { ...place, token: readTokenFile(tokenFile) }
   } catch (error) {
-    return { address, port, token: '', tokenFault: (error as Error).message }
+    return { ...place, token: '', tokenFault: (error as Error).message }
   }
 }
 
-/** GETs one path. Throws an UnreachableError if no answer comes in time. */
-export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> {
+/** GETs one path, or POSTs `body` to it as JSON. Throws an UnreachableError if no answer comes in time. */
+export function askAdmin(admin: AdminPlace, path: string, body?: object): Promise<AdminAnswer> {
+  const sent = body === undefined ? undefined : JSON.stringify(body)
+  const timeoutMs = body === undefined ? TIMEOUT_MS : WRITE_TIMEOUT_MS
   return new Promise((resolve, reject) => {
     const fail = (reason: string) => reject(unreachable(admin, reason))
-    const asked = request({ ...composeRequest(admin, 'application/json'), path }, (response) => {
+    const asked = request({ ...composeRequest(admin, 'application/json', sent), path }, (response) => {
       const chunks: Buffer[] = []
       let size = 0
       response.on('data', (chunk: Buffer) => {
@@ -66,15 +78,12 @@ export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> 
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
       })
     })
-    const timer = setTimeout(
-      () => asked.destroy(new Error(`does not answer within ${TIMEOUT_MS / 1000} s`)),
-      TIMEOUT_MS,
-    )
+    const timer = setTimeout(() => asked.destroy(new Error(`does not answer within ${timeoutMs / 1000} s`)), timeoutMs)
     asked.on('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       fail(explainError(error))
     })
-    asked.end()
+    asked.end(sent)
   })
 }
 
@@ -133,24 +142,39 @@ function openStream(admin: AdminPlace, path: string): Promise<IncomingMessage> {
   })
 }
 
-function composeRequest(admin: AdminPlace, accept: string): RequestOptions {
-  const authorization = admin.token === '' ? {} : { authorization: `Bearer ${admin.token}` }
-  const host = reachableAddress(admin.address)
-  return { host, port: admin.port, agent: false, headers: { accept, ...authorization } }
+/** `sent` is what is POSTed; undefined: it is a GET. */
+function composeRequest({ address, port, socket, token }: AdminPlace, accept: string, sent?: string): RequestOptions {
+  return {
+    ...(socket === '' ? { host: reachableAddress(address), port } : { socketPath: socket }),
+    method: sent === undefined ? 'GET' : 'POST',
+    agent: false,
+    headers: {
+      accept,
+      ...(sent !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(sent) }),
+      ...(token !== '' && { authorization: `Bearer ${token}` }),
+    },
+  }
 }
 
-function unreachable({ address, port }: AdminPlace, reason: string): UnreachableError {
-  return new UnreachableError(`${printHostPort(reachableAddress(address), port)} ${reason}`)
+function unreachable(admin: AdminPlace, reason: string): UnreachableError {
+  const place = printPlace({ ...admin, address: reachableAddress(admin.address) })
+  return new UnreachableError(`${place} ${reason}`)
+}
+
+const FAULTS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refused the connection',
+  ECONNRESET: 'has closed the connection',
+  ENOENT: 'is not there',
+  EACCES: 'is not for this user',
 }
 
 function explainError({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ECONNREFUSED') return 'refused the connection'
-  return code === 'ECONNRESET' ? 'has closed the connection' : message
+  return FAULTS[code ?? ''] ?? message
 }
 
 /** Why an answer with this status has nothing that was asked for. */
 export function explainAnswer(admin: AdminPlace, { status, body }: AdminAnswer): string {
-  const place = printHostPort(admin.address, admin.port)
+  const place = printPlace(admin)
   if (status === 401 || status === 403) {
     const why = admin.tokenFault === undefined ? '' : `; ${admin.tokenFault}`
     return `the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token-file${why}`
@@ -173,6 +197,11 @@ function readMessage(body: string): string {
 function reachableAddress(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   return address === '::' ? '::1' : address
+}
+
+/** `127.0.0.1:9901`, or the path of the socket. */
+export function printPlace({ address, port, socket }: Pick<AdminPlace, 'address' | 'port' | 'socket'>): string {
+  return socket === '' ? printHostPort(address, port) : socket
 }
 
 /** `127.0.0.1:9901`, `[::1]:9901` */

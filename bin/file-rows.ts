@@ -6,8 +6,16 @@ import { type Configuration, type ConfigurationInput, ConfigurationLoader } from
 import type { Watch } from '../lib/providers/provider.ts'
 import { certificatesView } from '../lib/report/certificate-view.ts'
 import { endpointsView } from '../lib/report/endpoint-view.ts'
+import { labelRows } from '../lib/report/labels.ts'
 import { settingRows } from '../lib/report/setting-rows.ts'
-import { listenersView, routesView, servicesView, settingsView, workersView } from '../lib/report/views.ts'
+import {
+  diagnosticsView,
+  listenersView,
+  routesView,
+  servicesView,
+  settingsView,
+  workersView,
+} from '../lib/report/views.ts'
 import { EXIT } from './command.ts'
 import type { Kind } from './kind.ts'
 import { printProblemCount, printProblems } from './print/problems.ts'
@@ -36,7 +44,7 @@ export class FileRows implements RowSource {
     const configuration = await this.#loader.load()
     const { diagnostics, files, objects } = configuration
     const { error, warning } = countDiagnostics(diagnostics)
-    if (error > 0 && objects === 0 && kinds.some((kind) => kind !== 'settings')) {
+    if (error > 0 && objects === 0 && kinds.some((kind) => kind !== 'settings' && kind !== 'diagnostics')) {
       return { rows: EXIT.failure, talk: printProblems(diagnostics, this.#paint) }
     }
     const rows = new Map<Kind, readonly unknown[]>()
@@ -65,21 +73,23 @@ export class FileRows implements RowSource {
 
 function listRows(
   kind: Kind,
-  { model, resources: { locate }, settings, provenance }: Configuration,
+  { model, resources: { locate, labelsOf }, settings, provenance, diagnostics }: Configuration,
 ): readonly unknown[] {
   switch (kind) {
     case 'routes':
-      return routesView(model, locate)
+      return labelRows(kind, routesView(model, locate), labelsOf)
     case 'services':
-      return servicesView(model, locate)
+      return labelRows(kind, servicesView(model, locate), labelsOf)
     case 'endpoints':
-      return endpointsView(model, locate)
+      return labelRows(kind, endpointsView(model, locate), labelsOf)
     case 'certificates':
-      return certificatesView(model, locate, Date.now())
+      return labelRows(kind, certificatesView(model, locate, Date.now()), labelsOf)
     case 'listeners':
-      return listenersView(settings, model, locate)
+      return labelRows(kind, listenersView(settings, model, locate), labelsOf)
     case 'workers':
       return workersView()
+    case 'diagnostics':
+      return labelRows(kind, diagnosticsView(diagnostics), labelsOf)
     case 'settings':
       return settingRows(settingsView(settings), (name) => provenance.get(name) ?? 'default')
   }

@@ -1,7 +1,7 @@
 /** Rows of a running gateway, asked at its admin listener. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AdminPlace, askAdmin, explainAnswer, printHostPort, UnreachableError } from './admin-client.ts'
-import { EXIT } from './command.ts'
+import type { AdminPlace } from './admin-client.ts'
+import { askJson, NoAnswerError } from './ask.ts'
 import type { Kind } from './kind.ts'
 import type { Reading, RowSource } from './row-source.ts'
 
@@ -16,22 +16,15 @@ export class GatewayRows implements RowSource {
   }
 
   async read(kinds: readonly Kind[]): Promise<Reading> {
-    const admin = this.#admin
-    const place = printHostPort(admin.address, admin.port)
     const rows = new Map<Kind, readonly unknown[]>()
-    const fail = (...talk: readonly string[]): Reading => ({ rows: EXIT.unreachable, talk })
     for (const kind of kinds) {
       try {
-        const answer = await askAdmin(admin, `/api/v1/${kind === 'settings' ? 'setting-rows' : kind}`)
-        if (answer.status !== 200) return fail(explainAnswer(admin, answer))
-        rows.set(kind, JSON.parse(answer.body) as unknown[])
+        const path = `/api/v1/${kind === 'settings' ? 'setting-rows' : kind}`
+        const value = await askJson(this.#admin, path, `read files: portico get ${kind} -f FILE-OR-FOLDER`)
+        rows.set(kind, value as unknown[])
       } catch (error) {
-        if (error instanceof SyntaxError) return fail(`the server at ${place} is not Portico`)
-        if (!(error instanceof UnreachableError)) throw error
-        return fail(
-          `no running gateway reached: ${error.message}`,
-          `  name another with --admin-port, or read files: portico get ${kind} -f FILE-OR-FOLDER`,
-        )
+        if (!(error instanceof NoAnswerError)) throw error
+        return { rows: error.exitCode, talk: error.lines }
       }
     }
     return { rows, talk: [] }

@@ -4,6 +4,7 @@ import {
   dropFirst,
   ENDPOINTS,
   LISTENERS,
+  PROBLEMS,
   ROUTES,
   SERVICES,
   SETTING_VIEW,
@@ -20,6 +21,7 @@ const VIEWS = {
   certificates: CERTIFICATES,
   listeners: LISTENERS,
   workers: WORKERS,
+  diagnostics: PROBLEMS,
   settings: SETTING_VIEW,
 } as const
 export type Kind = keyof typeof VIEWS
@@ -34,8 +36,12 @@ export const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
   certificates: ['cert', 'certs', 'secret', 'secrets'],
   listeners: [],
   workers: [],
+  diagnostics: ['problem', 'problems'],
   settings: [],
 }
+
+/** Whose rows come from no object, and so have no labels. */
+export const WITHOUT_LABELS: ReadonlySet<Kind> = new Set(['workers', 'settings'])
 
 /** A kind, and the names of the objects to list; without a name all objects of the kind. */
 export type Asked = Readonly<{ kind: Kind; names: readonly string[] }>

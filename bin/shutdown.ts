@@ -62,6 +62,7 @@ export function prepareShutdown(terminal: Terminal): Shutdown {
     of(started, onStop) {
       gateway = started
       tellStop = onStop
+      started.on('drain-asked', () => void stop('SIGTERM'))
       return ended
     },
   }

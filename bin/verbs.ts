@@ -19,9 +19,21 @@ export const VERBS: readonly Verb[] = [
   { name: 'tap', line: 'show the requests of a running gateway as they end', load: () => import('./commands/tap.ts') },
   { name: 'top', line: 'show what routes and endpoints have to do just now', load: () => import('./commands/top.ts') },
   {
+    name: 'diff',
+    line: 'say what a change of manifests changes in what is served',
+    load: () => import('./commands/diff.ts'),
+  },
+  { name: 'test', line: 'check what becomes of requests', load: () => import('./commands/test.ts') },
+  {
     name: 'migrate',
     line: 'say what of manifests for ingress-nginx moves as it is',
     load: () => import('./commands/migrate.ts'),
+  },
+  { name: 'reload', line: 'have a running gateway read its files anew', load: () => import('./commands/reload.ts') },
+  {
+    name: 'drain',
+    line: 'drain a running gateway, or take one endpoint out',
+    load: () => import('./commands/drain.ts'),
   },
   { name: 'demo', line: 'serve a small sample shop, backends included', load: () => import('./commands/demo.ts') },
   {

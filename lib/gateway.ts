@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
+import { GatewayWrites } from './admin/gateway-writes.ts'
+import type { AdminWrites } from './admin/writes.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { findDataDir } from './base/data-folder.ts'
 import { countDiagnostics, printTrouble } from './base/diagnostics.ts'
@@ -16,17 +18,20 @@ import {
 import { loadDefaultCertificate } from './control/default-certificate.ts'
 import { COOKIE_SECRET, loadKeptSecret } from './control/kept-secret.ts'
 import { Reloader } from './control/reload.ts'
-import { explainListenError, StartError } from './control/start-error.ts'
+import { explainListenError, explainSocketError, StartError } from './control/start-error.ts'
 import type { DnsListing } from './dns/listing.ts'
 import type { DnsServer } from './dns/server.ts'
+import { MAINTENANCE_BY_HAND } from './filters/by-hand.ts'
+import { addFilter } from './filters/registry.ts'
 import type { Certificate } from './model/certificate.ts'
 import { isServiceListener } from './model/listener.ts'
 import type { ServedConfiguration } from './model/served.ts'
-import type { EndpointTrouble } from './model/upstream.ts'
+import { dropScope, type EndpointTrouble } from './model/upstream.ts'
 import { HealthObserver } from './observe/health/observer.ts'
 import { ServiceHealth } from './observe/health/service-health.ts'
 import { NameObserver } from './observe/names/observer.ts'
 import { Observation } from './observe/observation.ts'
+import { Orders } from './observe/orders.ts'
 import { canBindForWorkers } from './platform/listening-socket.ts'
 import { checkRuntimeFlags } from './platform/runtime-flags.ts'
 import type { Watch } from './providers/provider.ts'
@@ -34,6 +39,7 @@ import { printBoundHost } from './report/certificate-view.ts'
 import { ReloadHistory } from './report/reload-history.ts'
 import { logReloaded, logReloadFailed } from './report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
+import { type GivenSettings, listGiven } from './settings/given.ts'
 import type { Settings } from './settings/table.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
@@ -53,7 +59,12 @@ export type GatewayInput = ConfigurationInput & {
 
 export type GatewayPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
 
-export type GatewayEvents = { reloaded: [Reloaded]; 'reload-failed': [ReloadFailed] }
+export type GatewayEvents = {
+  reloaded: [Reloaded]
+  'reload-failed': [ReloadFailed]
+  /** The admin listener was told to drain. Where nobody listens, the gateway stops. */
+  'drain-asked': []
+}
 
 export type Gateway = {
   /** What was loaded at the start. */
@@ -121,6 +132,7 @@ class GatewayProcess implements Gateway {
   readonly log: Log
   readonly #ownsLog: boolean
   readonly #environment: NodeJS.ProcessEnv
+  readonly #input: GatewayInput
   readonly #clock: Clock
   readonly #version: string
   readonly #startedAt: number
@@ -133,6 +145,7 @@ class GatewayProcess implements Gateway {
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #observation: Observation
+  readonly #orders = new Orders({ maintain: (filters) => addFilter(filters, MAINTENANCE_BY_HAND) })
   #health: HealthObserver | undefined
   #names: NameObserver | undefined
   readonly #loader: ConfigurationLoader
@@ -157,6 +170,7 @@ class GatewayProcess implements Gateway {
     const { settings } = configuration
     this.configuration = configuration
     this.#environment = input.environment
+    this.#input = input
     this.#settings = settings
     this.#clock = input.clock ?? systemClock
     this.#version = input.version ?? 'unknown'
@@ -204,8 +218,9 @@ class GatewayProcess implements Gateway {
         observers: (onChange) => {
           this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
           this.#names = new NameObserver({ log: this.log, onChange })
-          return [this.#names, this.#health]
+          return [this.#names, this.#orders, this.#health]
         },
+        adjust: (model) => this.#orders.adjust(model),
         apply: (served) => this.#apply(served),
       },
       this.#reloader.current,
@@ -248,8 +263,8 @@ class GatewayProcess implements Gateway {
     if (this.#settings.watch) await this.#startWatch()
   }
 
-  reload(): Promise<void> {
-    return this.#reloader.reload()
+  async reload(): Promise<void> {
+    await this.#reloader.reload()
   }
 
   stop(): Promise<'clean' | 'forced'> {
@@ -265,11 +280,12 @@ class GatewayProcess implements Gateway {
     const settings = this.#settings
     if (settings.admin.enabled) {
       this.#admin = this.#createAdmin()
-      const { address, port } = settings.admin
+      const { address, port, socket } = settings.admin
       try {
-        this.#ports = { admin: (await this.#admin.listen()).port }
+        const { port: bound } = await this.#admin.listen()
+        this.#ports = bound === undefined ? {} : { admin: bound }
       } catch (error) {
-        throw explainListenError(error, { name: 'admin', address, port })
+        throw socket === '' ? explainListenError(error, { name: 'admin', address, port }) : explainSocketError(error)
       }
     }
     const folder = findDataDir(settings.dataDir, this.#environment)
@@ -301,6 +317,7 @@ class GatewayProcess implements Gateway {
         metrics: this.#metrics,
         traffic: () => this.#carrier,
         markService: () => this.#findMarks(),
+        writes: this.#createWrites(),
         clock: this.#clock,
         log: this.log,
       })
@@ -315,6 +332,26 @@ class GatewayProcess implements Gateway {
     if (secret === undefined) return undefined
     const { markService } = await import('./upstream/choice/session-cookie.ts')
     return (service) => markService(secret, service)
+  }
+
+  #createWrites(): AdminWrites {
+    return new GatewayWrites({
+      orders: this.#orders,
+      served: () => this.served,
+      renew: () => this.#observation.renew(),
+      reload: () => this.#reloader.reload(),
+      inFlight: () => this.inFlight,
+      isRunning: () => this.#state === 'running',
+      drain: () => {
+        if (!this.#events.emit('drain-asked')) void this.stop()
+      },
+      clearEjection: (upstream, endpoint) => this.#health?.clear(upstream, endpoint, 'ended by hand') ?? false,
+      closeCircuits: (port) => this.#carrier?.closeCircuits(port),
+      circuits: async () => {
+        await this.#carrier?.refresh()
+        return [...(this.#carrier?.circuits() ?? [])].map(({ upstream }) => dropScope(upstream))
+      },
+    })
   }
 
   async #openDns(): Promise<void> {
@@ -425,8 +462,16 @@ class GatewayProcess implements Gateway {
       endpoints: this.#carrier?.endpoints() ?? [],
       whyStale: (name, address) => this.#names?.whyStale(name, address),
       workers: this.#carrier?.workers() ?? [],
+      loaded: this.#reloader.current,
+      given: () => this.#listGiven(),
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),
     }
+  }
+
+  #listGiven(): GivenSettings {
+    const { flags, environment } = this.#input
+    const { provenance } = this.#reloader.loaded
+    return listGiven({ settings: this.served.settings, provenance, flags, environment })
   }
 
   #finishReload(result: Reloaded): void {

@@ -109,6 +109,7 @@ for (const name of names) {
       // What ends it comes last, and is tried last.
       else if (command === 'kill %1') t.ok(arguments_)
       // Its columns are as wide as the ports that people have.
+      else if (command.startsWith('node bin/portico test')) t.match(await runPortico(words.slice(2)), { status: 0 })
       else if (command.startsWith('node bin/portico get')) await checkOutputs(t, original)
       else if (command.includes('make-secret.sh')) {
         if (spawnSync('openssl', ['version']).status !== 0) return t.comment('skipped: openssl is not installed')

@@ -2,8 +2,10 @@
 import { isIP } from 'node:net'
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import { GatewayError } from '../../lib/base/errors.ts'
+import type { Configuration } from '../../lib/control/configuration.ts'
 import type { AskedRequest, ReadRequest } from '../../lib/downstream/asked-request.ts'
 import { type AskedUrl, splitAskedUrl } from '../../lib/report/asked-url.ts'
+import type { ExplainOptions } from '../../lib/report/explain.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { askAdmin, explainAnswer, findAdmin, UnreachableError } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
@@ -85,11 +87,8 @@ export const command: Command = {
     const { hasSettingErrors, loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
     const { explanationJson, printExplanation } = await import('../../lib/report/explanation.ts')
-    const { listLeftOut } = await import('../../lib/report/left-out.ts')
-    const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
-    const { findDataDir } = await import('../../lib/base/data-folder.ts')
-    const { markService } = await import('../../lib/upstream/choice/session-cookie.ts')
-    const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
+    const configuration = await loadConfiguration(input)
+    const { model, settings, resources, diagnostics, files, objects } = configuration
     if (hasSettingErrors(diagnostics)) {
       const errors = diagnostics.filter(({ severity }) => severity === 'error')
       for (const line of printProblems(errors, terminal.paintTalk)) terminal.tell(line)
@@ -99,20 +98,11 @@ export const command: Command = {
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const { https, dataDir } = settings
-    const secret = await peekKeptSecret(findDataDir(dataDir, terminal.host.env), COOKIE_SECRET)
     const { request, trail } = await examineRequest(sent, settings)
     const explanation = explainRequest(
       model,
       { ...asked, ...request },
-      {
-        httpsPort: https.redirectPort || https.port,
-        strictSni: https.strictSni,
-        settings,
-        leftOut: listLeftOut(resources, diagnostics),
-        markService: secret && ((service) => markService(secret, service)),
-        now: Date.now(),
-      },
+      await createExplainOptions(configuration, terminal.host.env),
     )
     if (output === 'json')
       terminal.print(JSON.stringify(explanationJson(explanation, { locate: resources.locate, trail }), undefined, 2))
@@ -160,6 +150,27 @@ async function askGateway(
 /** What the admin API answers. */
 type LiveExplanation = Readonly<{ text: string; answer?: Readonly<{ status: number }> }>
 
+/** What the gateway that serves a configuration knows beside its model. */
+export async function createExplainOptions(
+  { settings, resources, diagnostics }: Configuration,
+  environment: NodeJS.ProcessEnv,
+): Promise<ExplainOptions> {
+  const { listLeftOut } = await import('../../lib/report/left-out.ts')
+  const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
+  const { findDataDir } = await import('../../lib/base/data-folder.ts')
+  const { markService } = await import('../../lib/upstream/choice/session-cookie.ts')
+  const { https, dataDir } = settings
+  const secret = await peekKeptSecret(findDataDir(dataDir, environment), COOKIE_SECRET)
+  return {
+    httpsPort: https.redirectPort || https.port,
+    strictSni: https.strictSni,
+    settings,
+    leftOut: listLeftOut(resources, diagnostics),
+    markService: secret && ((service) => markService(secret, service)),
+    now: Date.now(),
+  }
+}
+
 /** Without white space around it, and without the semicolon that parts cookies. */
 const COOKIE = /^[^\s=;,]+=(?:[^\s;](?:[^;]*[^\s;])?)?$/
 
@@ -200,7 +211,8 @@ function readField(text: string): readonly string[] {
   return end === undefined && written === '' ? [] : [name, Buffer.from(written).toString('latin1')]
 }
 
-async function examineRequest(sent: AskedRequest, settings: Settings): Promise<ReadRequest> {
+/** Reads the request by the functions of the gateway, so that the same is refused and believed. */
+export async function examineRequest(sent: AskedRequest, settings: Settings): Promise<ReadRequest> {
   const { readAskedRequest } = await import('../../lib/downstream/asked-request.ts')
   const read = readAskedRequest(sent, settings)
   if (!(read instanceof GatewayError)) return read

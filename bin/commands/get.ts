@@ -5,15 +5,14 @@ import { findAdmin } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { namesInput, readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
-import { ALIASES, type Asked, isNamed, KINDS, readAsked, viewOf } from '../kind.ts'
-import { readOutput } from '../output.ts'
-import { ChangedRows, printDocument, printLines, type RowForm } from '../print/rows.ts'
+import { ALIASES, type Asked, isNamed, KINDS, readAsked, viewOf, WITHOUT_LABELS } from '../kind.ts'
+import { readSelector } from '../label-selector.ts'
+import { ChangedRows, printDocument, printLines } from '../print/rows.ts'
+import { type RowOutput, readOrder, readRowOutput } from '../row-output.ts'
 import type { Reading, RowSource } from '../row-source.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import type { Terminal } from '../terminal.ts'
 import { UsageError } from '../usage-error.ts'
-
-const FORMS = ['table', 'wide', 'json', 'yaml', 'name'] as const
 
 export const command: Command = {
   name: 'get',
@@ -34,35 +33,53 @@ export const command: Command = {
     'All namespaces are listed unless -n names one. -o json prints the rows of the',
     'admin API; for settings one row each, with the source of its value. -w goes on',
     'until it is interrupted, and prints each row that is new or has changed; with',
-    '-o json each row on a line of its own.',
+    '-o json each row on a line of its own. -l asks the labels of the Ingress,',
+    'Service or Secret that a row comes from; --sort-by takes a column, or a field as',
+    'in .daysLeft.',
+    '-o jsonpath and custom-columns are as of kubectl: the rows are .items, and a',
+    'single named row is the root.',
   ],
   flags: [
     ...INPUT_FLAGS,
-    { name: 'output', short: 'o', value: 'FORM', doc: 'table, wide, json, yaml or name' },
+    {
+      name: 'output',
+      short: 'o',
+      value: 'FORM',
+      doc: 'table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=TITLE:PATH,…',
+    },
     { name: 'watch', short: 'w', doc: 'go on, and print what changes' },
     { name: 'namespace', short: 'n', value: 'NAME', doc: 'only this namespace' },
     { name: 'all-namespaces', short: 'A', doc: 'all namespaces (the default)' },
+    { name: 'selector', short: 'l', value: 'SELECTOR', doc: 'only with these labels: app=web,tier!=cache' },
+    { name: 'sort-by', value: 'COLUMN', doc: 'a column, or a field: .daysLeft' },
     { name: 'no-headers', doc: 'no heading over the columns' },
     SET_FLAG,
     // Here --watch is a flag of its own.
     ...SETTING_FLAGS.filter(({ setting }) => setting !== 'watch'),
   ],
   firstFlags: [
-    ...['filename', 'config', 'output', 'watch', 'namespace', 'all-namespaces', 'no-headers'],
+    ...['filename', 'config', 'output', 'watch', 'namespace', 'all-namespaces', 'selector', 'sort-by', 'no-headers'],
     ...['endpoints', 'ingress-class', 'admin-port', 'set'],
   ],
   examples: [
     ['portico get routes -f k8s/', 'in the order in which they are tried'],
     ['portico get endpoints -n shop -o wide', 'of the running gateway'],
     ['portico get ing/shop svc/api', 'the routes of one Ingress, and one Service'],
+    ['portico get routes -l app=shop --sort-by state', 'by label, in an order'],
+    ["portico get routes -o jsonpath='{.items[*].host}'", 'for scripts'],
     ['portico get endpoints -w', 'as they come, go, fail and recover'],
     ['portico get settings -c portico.yaml', 'each value, and where it comes from'],
   ],
   words: { least: 1, most: Number.MAX_SAFE_INTEGER, name: 'what to get' },
   async run(typed, terminal) {
     const asked = readAsked(typed.positionals)
-    const output = readOutput(typed, FORMS)
+    const output = readRowOutput(typed)
     const [only] = asked
+    checkSelector(asked, typed)
+    for (const { kind } of asked) readOrder(typed)(viewOf(kind), [])
+    if (typed.has('watch') && (output.form === 'template' || output.form === 'columns')) {
+      throw new UsageError('-w prints tables, names, json or yaml', 'leave out -w, or -o jsonpath and custom-columns')
+    }
     if (typed.has('watch') && (asked.length > 1 || only === undefined)) {
       throw new UsageError('-w watches one kind', `portico get ${only?.kind} -w`)
     }
@@ -94,20 +111,31 @@ async function openSource(typed: Typed, terminal: Terminal): Promise<RowSource> 
 async function printAll(
   asked: readonly Asked[],
   reading: Reading,
-  output: RowForm,
+  output: RowOutput,
   typed: Typed,
   terminal: Terminal,
 ): Promise<void> {
   const found = asked.map((one) => [one, pickRows(one, reading, typed)] as const)
-  if (output === 'json' || output === 'yaml') {
-    const [only] = found
+  const { form } = output
+  const [only] = found
+  if (form === 'json' || form === 'yaml') {
     const whole = found.length === 1 ? only![1] : Object.fromEntries(found.map(([{ kind }, rows]) => [kind, rows]))
-    terminal.print(await printDocument(whole, output))
+    terminal.print(await printDocument(whole, form))
     return
   }
-  const tables = found.map(([{ kind }, rows]) => printLines(viewOf(kind), rows, output, !typed.has('no-headers')))
+  const hasHeading = !typed.has('no-headers')
+  if (form === 'template') {
+    const rows = found.flatMap(([, some]) => some)
+    const isOne = rows.length === 1 && asked.length === 1 && only![0].names.length === 1
+    // Lines of a template end by themselves.
+    terminal.print(output.print(isOne ? rows[0] : { items: rows }).replace(/\n$/, ''))
+    return
+  }
+  const tables = found.map(([{ kind }, rows]) =>
+    form === 'columns' ? output.print(rows, hasHeading) : printLines(viewOf(kind), rows, form, hasHeading),
+  )
   const text = tables.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'))
-  if (text.length > 0) terminal.print(text.join(output === 'name' ? '\n' : '\n\n'))
+  if (text.length > 0) terminal.print(text.join(form === 'name' ? '\n' : '\n\n'))
   const namespace = findNamespace(typed)
   for (const [{ kind, names }, rows] of found) {
     if (rows.length === 0 && names.length === 0) {
@@ -124,7 +152,9 @@ async function watch(
   typed: Typed,
   terminal: Terminal,
 ): Promise<number> {
-  const changed = new ChangedRows(viewOf(asked.kind), readOutput(typed, FORMS), !typed.has('no-headers'))
+  const { form: output } = readRowOutput(typed)
+  if (output === 'template' || output === 'columns') throw new Error('these are not watched')
+  const changed = new ChangedRows(viewOf(asked.kind), output, !typed.has('no-headers'))
   terminal.host.stdout.once('error', () => terminal.host.exit(EXIT.ok))
   let told = first.talk.join('\n')
   for (let reading = first; ; reading = await source.read([asked.kind])) {
@@ -153,8 +183,21 @@ function listInNamespace({ kind }: Asked, { rows }: Reading, typed: Typed): read
 
 function pickRows(asked: Asked, reading: Reading, typed: Typed): readonly unknown[] {
   const { kind, names } = asked
+  const view = viewOf(kind)
   const rows = listInNamespace(asked, reading, typed)
-  return names.length === 0 ? rows : rows.filter((row) => names.some((name) => isNamed(viewOf(kind), row, name)))
+  const named = names.length === 0 ? rows : rows.filter((row) => names.some((name) => isNamed(view, row, name)))
+  const selector = typed.value('selector')
+  const selects = selector === undefined ? () => true : readSelector(selector)
+  const selected = named.filter((row) => selects((row as { labels?: Readonly<Record<string, string>> }).labels ?? {}))
+  return readOrder(typed)(view, selected)
+}
+
+function checkSelector(asked: readonly Asked[], typed: Typed): void {
+  const selector = typed.value('selector')
+  if (selector === undefined) return
+  readSelector(selector)
+  const bare = asked.find(({ kind }) => WITHOUT_LABELS.has(kind))
+  if (bare) throw new UsageError(`${bare.kind} have no labels`, 'leave out -l')
 }
 
 function listMissing(asked: Asked, reading: Reading, typed: Typed): readonly string[] {

@@ -6,6 +6,7 @@ import type { Schema } from '../../lib/settings/setting.ts'
 import { createAnnotationsSchema } from '../../lib/translate/annotation.ts'
 import { createRoutePolicySchema, describeOptions } from '../../lib/translate/route-policy/policy-schema.ts'
 import { type Command, EXIT } from '../command.ts'
+import { createTestSchema } from '../route-test/fields.ts'
 import { suggestName } from '../suggestion.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -24,6 +25,7 @@ const SCHEMAS: Readonly<Record<string, PrintedSchema>> = {
     of: 'filters and conditions in a document of their own: kind RoutePolicy',
     create: createRoutePolicySchema,
   },
+  routetest: { of: 'files of portico test: kind RouteTest', create: createTestSchema },
 }
 const NAMES = Object.keys(SCHEMAS)
 

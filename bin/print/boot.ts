@@ -256,6 +256,8 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
     const host = address === '::' || address === '0.0.0.0' ? 'localhost' : printHostPort(address, 0).replace(/:0$/, '')
     rows.push(['  admin', `${paint('cyan', printUrl('http', host, ports.admin))}   dashboard, /metrics, /readyz`])
   }
+  const { enabled, socket } = settings.admin
+  if (enabled && socket !== '') rows.push(['  admin', `${escapeText(socket)}   for this user alone`])
   if (ports.dns !== undefined) rows.push(['  dns', printDns(settings.dns, ports.dns)])
   return alignColumns(rows, 4)
 }

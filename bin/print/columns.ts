@@ -3,7 +3,7 @@
 import type { CertificateRow } from '../../lib/report/certificate-view.ts'
 import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
 import type { SettingRow } from '../../lib/report/setting-rows.ts'
-import type { ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
+import type { DiagnosticRow, ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
 
 type Column<Row> = Readonly<{
   title: string
@@ -155,6 +155,23 @@ export const WORKERS: View<WorkerRow> = {
   namespace: () => undefined,
 }
 
+export const PROBLEMS: View<DiagnosticRow> = {
+  columns: [
+    { title: 'SEVERITY', cell: (row) => row.severity },
+    { title: 'CODE', cell: (row) => row.code },
+    { title: 'PLACE', cell: printProblemPlace },
+    { title: 'OBJECT', wide: true, cell: (row) => row.resource ?? '' },
+    { title: 'MESSAGE', cell: (row) => row.message },
+    { title: 'HELP', wide: true, cell: (row) => row.help?.replaceAll('\n', ' ') ?? '' },
+  ],
+  name: (row) => `diagnostic/${row.code}${row.file === undefined ? '' : `/${printProblemPlace(row)}`}`,
+  aliases: ({ code, severity, resource = '' }) => {
+    const named = resource.slice(resource.indexOf(' ') + 1)
+    return [code, severity, resource.replace(' ', '/'), named, dropFirst(named)]
+  },
+  namespace: ({ resource = '' }) => /^\S+ ([^/]+)\//.exec(resource)?.[1],
+}
+
 export const SETTING_VIEW: View<SettingRow> = {
   columns: [
     { title: 'NAME', cell: (row) => row.name },
@@ -167,6 +184,10 @@ export const SETTING_VIEW: View<SettingRow> = {
   // `upstream` and `upstream.retry` name all settings under them.
   aliases: ({ name }) => [...name.matchAll(/\./g)].map(({ index }) => name.slice(0, index)),
   namespace: () => undefined,
+}
+
+function printProblemPlace({ file, line, column }: DiagnosticRow): string {
+  return file === undefined ? '' : [file, line, column].filter((part) => part !== undefined).join(':')
 }
 
 /** `80`, `80 (http)`, `53/UDP (dns)`. */

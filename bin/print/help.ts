@@ -32,9 +32,9 @@ export function printOverview(version: string): string {
     '',
     'Flags come after the verb: portico VERB --help lists the usual ones,',
     'portico VERB --help-all lists all of them.',
-    'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 stopped at once',
-    'by a second signal, 4 no running gateway was reached.',
-    'Documentation: README.md and docs/; every setting: config/portico.yaml',
+    'Exit codes: 0 ok, 1 configuration or start failure, or the answer is no, 2 usage',
+    'error, 3 stopped at once by a second signal, 4 no running gateway reached.',
+    'Documentation: docs/command-line.md, docs/; all settings: config/portico.yaml',
   ].join('\n')
 }
 

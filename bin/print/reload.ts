@@ -10,7 +10,7 @@ const MOST_CHANGES = 20
 const MOST_FILES = 3
 
 /** The files, a line for each changed route, new problems, and the outcome: live, or kept as before. */
-export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint): string {
+export function printReloaded(reloaded: Omit<Reloaded, 'served'>, inFlight: number, paint: Paint): string {
   const { files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = reloaded
   const isNews = changes.length > 0 || kept.length === 0
   const lines = [printFiles(files)]
@@ -32,7 +32,7 @@ export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint
 }
 
 /** The problems, and the time of the configuration that is still served. */
-export function printReloadFailed(failed: ReloadFailed, paint: Paint): string {
+export function printReloadFailed(failed: Omit<ReloadFailed, 'error'>, paint: Paint): string {
   const since = new Date(failed.servingSince).toTimeString().slice(0, 8)
   return [
     ...printProblems(

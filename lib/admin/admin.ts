@@ -1,4 +1,4 @@
-/** The admin listener: health probes, metrics, and views of the configuration, on its own Fastify instance. It only reads. */
+/** The admin listener: health probes, metrics, and views of the configuration, on its own Fastify instance. It only reads, but for lib/admin/writes.ts. */
 
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
@@ -8,8 +8,11 @@ import type { Certificate } from '../model/certificate.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { ProbedConnections } from '../observe/health/probed-connections.ts'
 import { openAt } from '../platform/listen.ts'
+import { openUnixSocket } from '../platform/unix-socket.ts'
 import { certificatesView } from '../report/certificate-view.ts'
+import { outlineGateway } from '../report/compared.ts'
 import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
+import { labelRows } from '../report/labels.ts'
 import { overviewView } from '../report/overview-view.ts'
 import type { ReloadRow } from '../report/reload-history.ts'
 import { settingRows } from '../report/setting-rows.ts'
@@ -22,6 +25,7 @@ import {
   type WorkerFacts,
   workersView,
 } from '../report/views.ts'
+import type { GivenSettings } from '../settings/given.ts'
 import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -34,6 +38,7 @@ import { DASHBOARD_PATH, isDashboardPath, serveDashboard } from './dashboard.ts'
 import { EventStreams } from './event-stream.ts'
 import { addExplainRoute } from './explain.ts'
 import { addRequestRoutes } from './requests.ts'
+import { type AdminWrites, addWrites, WRITE_PATHS } from './writes.ts'
 
 /** The present state of the gateway. */
 export type AdminState = Readonly<{
@@ -56,6 +61,9 @@ export type AdminState = Readonly<{
   reloads?: readonly ReloadRow[]
   /** What the DNS server answers; undefined where there is none. */
   listDns?: () => object | undefined
+  /** As loaded, without what was observed since; and the settings that a person gave. Left out: as served, and none. */
+  loaded?: ServedConfiguration
+  given?: () => GivenSettings
 }>
 
 export type AdminOptions = {
@@ -68,29 +76,34 @@ export type AdminOptions = {
   traffic?: () => TrafficSource | undefined
   /** What cookies of the gateway say of a Service. */
   markService?: () => Promise<((service: string) => string) | undefined>
+  /** What requests may change, where `admin.writes` is on. */
+  writes?: AdminWrites
   clock?: Clock
   log: Log
 }
 
 export type AdminListener = {
-  /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
-  listen(): Promise<{ address: string; port: number }>
+  /** Without a port where it is a Unix socket. Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  listen(): Promise<{ port?: number }>
   close(): Promise<void>
 }
 
 type View = (served: ServedConfiguration, state: AdminState, now: number) => unknown
 
+const NONE_GIVEN: GivenSettings = { typed: {}, document: {} }
+
 const VIEWS: Readonly<Record<string, View>> = {
   overview: overviewView,
-  routes: ({ model, locate }) => routesView(model, locate),
-  services: ({ model, locate }) => servicesView(model, locate),
-  endpoints: ({ model, locate }, { endpoints, whyStale }) => endpointsView(model, locate, endpoints, whyStale),
-  certificates: ({ model, locate }, { defaultCertificate }, now) =>
-    certificatesView(model, locate, now, defaultCertificate),
-  listeners: ({ settings, model, locate }, { ports, listenerStates }) =>
-    listenersView(settings, model, locate, ports, listenerStates),
+  routes: ({ model, locate, labelsOf }) => labelRows('routes', routesView(model, locate), labelsOf),
+  services: ({ model, locate, labelsOf }) => labelRows('services', servicesView(model, locate), labelsOf),
+  endpoints: ({ model, locate, labelsOf }, { endpoints, whyStale }) =>
+    labelRows('endpoints', endpointsView(model, locate, endpoints, whyStale), labelsOf),
+  certificates: ({ model, locate, labelsOf }, { defaultCertificate }, now) =>
+    labelRows('certificates', certificatesView(model, locate, now, defaultCertificate), labelsOf),
+  listeners: ({ settings, model, locate, labelsOf }, { ports, listenerStates }) =>
+    labelRows('listeners', listenersView(settings, model, locate, ports, listenerStates), labelsOf),
   workers: (_served, { workers }) => workersView(workers),
-  diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
+  diagnostics: ({ diagnostics, labelsOf }) => labelRows('diagnostics', diagnosticsView(diagnostics), labelsOf),
   reloads: (_served, { reloads = [] }) => reloads,
   settings: ({ settings }) => settingsView(settings),
   'setting-rows': ({ settings, provenance }) =>
@@ -106,6 +119,7 @@ const VIEWS: Readonly<Record<string, View>> = {
     more: 0,
     ...listDns?.(),
   }),
+  outline: (served, { loaded = served, given = () => NONE_GIVEN }) => outlineGateway(loaded, given()),
 }
 
 /** The views that show figures. */
@@ -128,6 +142,8 @@ const INDEX = [
   '',
 ].join('\n')
 
+const WRITES_INDEX = WRITE_PATHS.map((path) => `POST ${path}\n`).join('')
+
 /** Time limits in milliseconds for a head and for a whole request, so that slow or hostile clients hold nothing up. */
 const HEAD_TIMEOUT = 2000
 const REQUEST_TIMEOUT = 5000
@@ -136,17 +152,24 @@ const CHECK_INTERVAL = 500
 /** Throws if `settings.admin` would admit anybody on the network, or names a file without a token. */
 export function createAdmin(options: AdminOptions): AdminListener {
   const { admin } = options.settings
-  if (!isLoopback(admin.address) && !wantsToken(admin)) {
+  if (admin.socket === '' && !isLoopback(admin.address) && !wantsToken(admin)) {
     throw new Error(`admin.address ${admin.address} is not loopback: it needs admin.token`)
   }
   const app = createApp(options)
+  let removeSocket = () => {}
   return {
     listen: async () => {
+      if (admin.socket !== '') {
+        removeSocket = await openUnixSocket(admin.socket, (path) => app.listen({ path }))
+        return {}
+      }
       await openAt(admin.address, (host) => app.listen({ host, port: admin.port }))
-      const { address, port } = app.server.address() as AddressInfo
-      return { address, port }
+      return { port: (app.server.address() as AddressInfo).port }
     },
-    close: () => app.close(),
+    close: async () => {
+      removeSocket()
+      await app.close()
+    },
   }
 }
 
@@ -166,6 +189,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   })
 
   const { admin } = settings
+  const hasWrites = admin.writes && options.writes !== undefined
   const token = wantsToken(admin) ? new AdminToken({ admin, clock, log }) : undefined
   const refuse = createAccessCheck(admin.address, token)
   app.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
@@ -182,8 +206,13 @@ function createApp(options: AdminOptions): FastifyInstance {
     await reply.code(refusal.status).send({ message: refusal.message })
   })
   app.setNotFoundHandler(({ method }, reply) => {
-    if (method === 'GET' || method === 'HEAD') reply.code(404).send({ message: 'Not found; / lists what there is.' })
-    else reply.code(405).header('allow', 'GET, HEAD').send({ message: 'The admin listener is read only.' })
+    if (method === 'GET' || method === 'HEAD' || (method === 'POST' && hasWrites))
+      reply.code(404).send({ message: 'Not found; / lists what there is.' })
+    else
+      reply
+        .code(405)
+        .header('allow', 'GET, HEAD')
+        .send({ message: 'The admin listener is read only: admin.writes is off.' })
   })
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500
@@ -191,11 +220,13 @@ function createApp(options: AdminOptions): FastifyInstance {
     reply.code(status).send({ message: status >= 500 ? 'The request failed.' : error.message })
   })
 
+  const index = hasWrites ? INDEX + WRITES_INDEX : INDEX
   app.get('/', ({ headers }, reply) =>
-    headers.accept?.includes('text/html') ? reply.redirect(DASHBOARD_PATH) : reply.type('text/plain').send(INDEX),
+    headers.accept?.includes('text/html') ? reply.redirect(DASHBOARD_PATH) : reply.type('text/plain').send(index),
   )
   app.get('/dashboard', (_request, reply) => reply.redirect(DASHBOARD_PATH))
   serveDashboard(app)
+  if (hasWrites) addWrites(app, options.writes!, log)
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))

@@ -29,6 +29,8 @@ export type ReloaderOptions = {
   readonly onLoaded?: (configuration: Configuration) => void
 }
 
+type Outcome = Reloaded | ReloadFailed | undefined
+
 /** Holds the configuration in force; loads never overlap, and the last change wins. */
 export class Reloader {
   readonly #options: ReloaderOptions
@@ -39,8 +41,8 @@ export class Reloader {
   #loaded: Configuration
   /** What was last told to the user. */
   #told: readonly Diagnostic[]
-  #running: Promise<void> | undefined
-  #queued: Promise<void> | undefined
+  #running: Promise<Outcome> | undefined
+  #queued: Promise<Outcome> | undefined
   #timer: NodeJS.Timeout | undefined
   #firstChangeAt: number | undefined
   /** The next load counts even if nothing changed. */
@@ -61,6 +63,11 @@ export class Reloader {
     return this.#current
   }
 
+  /** As last loaded, whether it could be served or not. */
+  get loaded(): Configuration {
+    return this.#loaded
+  }
+
   /** Reloads after a pause, since something changed. `isWritten`: a file is being written in place. */
   trigger(isWritten = false): void {
     if (this.#closed) return
@@ -72,8 +79,8 @@ export class Reloader {
     this.#timer = setTimeout(() => void this.#enqueue(false), delay)
   }
 
-  /** Reloads now, even if no file changed; resolves when the outcome is in force. */
-  reload(): Promise<void> {
+  /** Reloads now, even if no file changed; resolves when the outcome is in force. Undefined: the gateway is closing. */
+  reload(): Promise<Outcome> {
     return this.#enqueue(true)
   }
 
@@ -84,7 +91,7 @@ export class Reloader {
     await this.#running
   }
 
-  #enqueue(always: boolean): Promise<void> {
+  #enqueue(always: boolean): Promise<Outcome> {
     clearTimeout(this.#timer)
     this.#firstChangeAt = undefined
     this.#always ||= always
@@ -92,39 +99,40 @@ export class Reloader {
     return this.#queued
   }
 
-  async #runNext(): Promise<void> {
+  async #runNext(): Promise<Outcome> {
     await this.#running
     this.#queued = undefined
-    if (this.#closed) return
+    if (this.#closed) return undefined
     const request = { isForced: this.#always, start: this.#start }
     this.#always = false
     this.#running = this.#run(request).finally(() => {
       this.#running = undefined
     })
-    await this.#running
+    return this.#running
   }
 
-  async #run(request: LoadRequest): Promise<void> {
+  async #run(request: LoadRequest): Promise<Outcome> {
     const began = this.#options.clock.monotonic()
-    let reloaded: Reloaded | undefined
+    let outcome: Outcome
     try {
       const next = await this.#options.load(request)
-      if (this.#closed) return
+      if (this.#closed) return undefined
       this.#options.onLoaded?.(next)
       const before = this.#loaded
-      if (!request.isForced && next.fingerprint === before.fingerprint) return
+      if (!request.isForced && next.fingerprint === before.fingerprint) return undefined
       this.#loaded = next
       const trouble = this.#start.strict ? printTrouble(next.diagnostics) : undefined
       if (trouble) {
-        this.#fail(`${trouble}, and strict is on`, this.#tell(next), undefined)
+        outcome = this.#fail(`${trouble}, and strict is on`, this.#tell(next), undefined)
       } else {
-        reloaded = await this.#swap(before, next, began)
+        outcome = await this.#swap(before, next, began)
       }
     } catch (error) {
-      this.#fail(error instanceof Error ? error.message : String(error), [], error)
+      outcome = this.#fail(error instanceof Error ? error.message : String(error), [], error)
     }
     // Outside the try: what goes wrong in the telling is no failed reload.
-    if (reloaded) this.#options.onReloaded(reloaded)
+    if (outcome && 'served' in outcome) this.#options.onReloaded(outcome)
+    return outcome
   }
 
   async #swap(before: Configuration, next: Configuration, began: number): Promise<Reloaded> {
@@ -148,8 +156,10 @@ export class Reloader {
     }
   }
 
-  #fail(reason: string, newDiagnostics: readonly Diagnostic[], error: unknown): void {
-    this.#options.onFailed({ reason, newDiagnostics, servingSince: this.#current.builtAt, error })
+  #fail(reason: string, newDiagnostics: readonly Diagnostic[], error: unknown): ReloadFailed {
+    const failure = { reason, newDiagnostics, servingSince: this.#current.builtAt, error }
+    this.#options.onFailed(failure)
+    return failure
   }
 
   /** Those the user has not been told yet; and why an older version is served, for as long as it is. */
@@ -176,6 +186,7 @@ function serve(
     model,
     diagnostics,
     locate: resources.locate,
+    labelsOf: resources.labelsOf,
     leftOut,
   })
 }

@@ -67,6 +67,17 @@ export function explainListenError(error: unknown, listener: ListenerAddress): u
   )
 }
 
+/** Says what to do about an admin socket that cannot be had. */
+export function explainSocketError(error: unknown): unknown {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === undefined) return error
+  const help =
+    code === 'EADDRINUSE'
+      ? 'another gateway runs with it: give admin.socket another path'
+      : 'admin.socket names a path in a folder that this user may write'
+  return new StartError(`the admin socket cannot be opened: ${message}`, help, { cause: error })
+}
+
 /** The same of any listener; errors of another kind say what they say. */
 export function explainListenerPort(error: unknown, listener: Listener): Readonly<{ message: string; help: string }> {
   const explained =

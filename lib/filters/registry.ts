@@ -8,6 +8,7 @@ import type { UpstreamKey } from '../model/upstream.ts'
 import { ACCESS_LOG } from './access-log.ts'
 import { BANDWIDTH } from './bandwidth.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
+import { isByHand } from './by-hand.ts'
 import { COMPRESS } from './compress.ts'
 import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
 import { COOKIES } from './cookies.ts'
@@ -64,6 +65,12 @@ export function printFilters({ filters = [], owner }: Pick<Route, 'filters' | 'o
   return filters.map((config) => printFilter(config) + printOwner(config, owner))
 }
 
+/** The filters with another one in its place; one of the same name goes. */
+export function addFilter(filters: readonly FilterConfig[] = [], added: FilterConfig): readonly FilterConfig[] {
+  const byName = new Map([...filters, added].map((config) => [config.name, config]))
+  return FILTERS.flatMap(({ name }) => byName.get(name) ?? [])
+}
+
 const MARK_KEY = randomBytes(32)
 
 /** A mark of what must not be shown of the filters, `basic-auth 1a2b3c4d`: it is another where that is another, and in each process. */
@@ -80,8 +87,10 @@ function printFilter({ name, options }: FilterConfig): string {
   return `${name}: ${findFilter(name).print(options)}`
 }
 
-function printOwner({ owner }: FilterConfig, routeOwner: ResourceRef | undefined): string {
+function printOwner(config: FilterConfig, routeOwner: ResourceRef | undefined): string {
+  const { owner } = config
   if (owner === undefined || (owner.kind === routeOwner?.kind && printName(owner) === printName(routeOwner))) return ''
+  if (isByHand(config)) return ' (by hand)'
   // The settings have no namespace.
   return owner.namespace === '' ? ' (settings)' : ` (${owner.kind} ${printName(owner)})`
 }

@@ -108,7 +108,9 @@ const OWN_GROUP = 'portico.dev'
 export const OWN_VERSION = 'portico.dev/v1alpha1'
 const SETTINGS_KIND = 'GatewayConfiguration'
 const POLICY_KIND = 'RoutePolicy'
-const OWN_KINDS = [SETTINGS_KIND, POLICY_KIND]
+/** Of `portico test`. */
+const TEST_KIND = 'RouteTest'
+const OWN_KINDS = [SETTINGS_KIND, POLICY_KIND, TEST_KIND]
 
 /** Groups whose kinds are settled; the others may gain kinds with each release of Kubernetes. */
 const SETTLED_GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch', 'extensions', 'policy', 'autoscaling'])
@@ -150,11 +152,12 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
 }
 
 function judgeOwn(apiVersion: string, kind: string): KindVerdict {
+  if (apiVersion === OWN_VERSION && kind === TEST_KIND) return { type: 'ignore' }
   if (apiVersion === OWN_VERSION && kind === SETTINGS_KIND) return { type: 'settings' }
   const nearest = OWN_KINDS.includes(kind) ? kind : findNearest(kind, OWN_KINDS)
-  const meant = nearest === SETTINGS_KIND ? undefined : POLICY
+  const meant = nearest === POLICY_KIND || nearest === undefined ? POLICY : undefined
   if (nearest === kind) return { ...unknown('apiVersion', `write apiVersion: ${OWN_VERSION}`, 'error'), meant }
-  const help = nearest === undefined ? `the kinds are ${OWN_KINDS.join(' and ')}` : `did you mean "${nearest}"?`
+  const help = nearest === undefined ? `the kinds are ${OWN_KINDS.join(', ')}` : `did you mean "${nearest}"?`
   return { ...unknown('kind', help, 'error'), meant }
 }
 

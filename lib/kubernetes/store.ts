@@ -24,6 +24,8 @@ export type ResourceSet = {
   readonly size: number
   /** The position of a field of an object, served or refused; undefined if there is no such object. */
   readonly locate: (owner: ResourceName, field: FieldPath) => SourcePosition | undefined
+  /** The labels of an object, served or refused; undefined if there is no such object. */
+  readonly labelsOf: (owner: ResourceName) => Readonly<Record<string, string>> | undefined
 }
 
 type ResourceName = Readonly<{ kind: string; namespace: string; name: string }>
@@ -117,10 +119,15 @@ class ShelvedResources implements ResourceSet {
     Object.freeze(this)
   }
 
-  readonly locate = ({ kind, namespace, name }: ResourceName, field: FieldPath): SourcePosition | undefined => {
+  readonly locate = (owner: ResourceName, field: FieldPath): SourcePosition | undefined =>
+    this.#find(owner)?.origin.locate(field)
+
+  readonly labelsOf = (owner: ResourceName): Readonly<Record<string, string>> | undefined =>
+    this.#find(owner)?.meta.labels
+
+  #find({ kind, namespace, name }: ResourceName): Resource | undefined {
     const known = kind as ResourceKind
-    const resource = this.get(known, namespace, name) ?? this.getRefused(known, namespace, name)
-    return resource?.origin.locate(field)
+    return this.get(known, namespace, name) ?? this.getRefused(known, namespace, name)
   }
 
   all<K extends ResourceKind>(kind: K): readonly OfKind<K>[] {

@@ -12,6 +12,9 @@ export type ResourceRef = Readonly<{
 /** Finds the position of a field; undefined where the object is not known. Reports ask it, since a model holds no positions. */
 export type Locate = (owner: ResourceRef, field: FieldPath) => SourcePosition | undefined
 
+/** The labels of an object; undefined where it is not known. */
+export type LabelsOf = (owner: ResourceRef) => Readonly<Record<string, string>> | undefined
+
 /** The field that stands for a whole object. */
 export const NAME_FIELD: FieldPath = Object.freeze(['metadata', 'name'])
 

@@ -4,7 +4,7 @@ import type { SourcePosition } from '../base/position.ts'
 import type { SettingSource } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Model } from './model.ts'
-import type { Locate, ResourceRef } from './resource-ref.ts'
+import type { LabelsOf, Locate, ResourceRef } from './resource-ref.ts'
 
 export type ServedConfiguration = Readonly<{
   /** Counts the configurations that came into force. */
@@ -18,6 +18,8 @@ export type ServedConfiguration = Readonly<{
   provenance: ReadonlyMap<string, SettingSource>
   /** Finds fields of the manifests that the model was made of. */
   locate: Locate
+  /** Left out: no object has labels. */
+  labelsOf?: LabelsOf
   /** Ingresses of which nothing is served; left out: it is not known. */
   leftOut?: () => readonly LeftOut[]
 }>

@@ -23,6 +23,13 @@ export function findShortage(upstream: Upstream | undefined): Shortage | undefin
   if (endpoints.length === 0) return createShortage('the service has no endpoints')
   const eligible = endpoints.filter(isEligible)
   const [first] = eligible
+  const drained = endpoints.filter((endpoint) => endpoint.drained).length
+  if (!first && drained > 0) {
+    const others = endpoints.length - drained
+    return createShortage(
+      `${drained} of its ${endpoints.length} endpoints are drained by hand${others > 0 ? ', and no other is ready' : ''}`,
+    )
+  }
   if (!first) return createShortage(`none of its ${endpoints.length} endpoints is ready`)
   const example = `${printEndpointAddress(first.host, first.port)}: ${first.health?.reason}`
   return createShortage(`none of its ${eligible.length} ready endpoints is in good health (${example})`)

@@ -95,6 +95,8 @@ export type Endpoint = Readonly<{
   ready: boolean
   serving: boolean
   terminating: boolean
+  /** A person ordered that it gets no new requests (observe/orders). */
+  drained?: true
   /** Gets something only where no other endpoint can be had. */
   backup?: true
   /** For another node or zone than this one (S25, S26b): gets something only where no endpoint of this place can be had. */

@@ -2,6 +2,7 @@
  * What is observed of endpoints while a configuration is in force, put into the upstreams of its model: data like any other,
  * which reaches the data side as a reload does. Observers follow each other: each sees what the one before made.
  */
+import type { Model } from '../model/model.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
@@ -19,6 +20,8 @@ export type UpstreamObserver = {
 
 export type ObservationOptions = {
   readonly observers: (onChange: () => void) => readonly UpstreamObserver[]
+  /** What is done to the rest of the model; gives what did not change as the same object. Left out: nothing. */
+  readonly adjust?: (model: Model) => Model
   /** Resolves when it is in force. */
   readonly apply: (served: ServedConfiguration) => Promise<void>
 }
@@ -61,6 +64,13 @@ export class Observation {
     return this.#options.apply(this.#served)
   }
 
+  /** Observes now; resolves when what is new is in force. */
+  async renew(): Promise<void> {
+    const before = this.#served
+    this.#served = this.#observe(this.#loaded)
+    if (isOther(before, this.#served)) await this.#options.apply(this.#served)
+  }
+
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#timer)
@@ -74,7 +84,7 @@ export class Observation {
       const before = this.#served
       this.#served = this.#observe(this.#loaded)
       // Where it fails, the carrier has said so, and the next change brings all of it again.
-      if (this.#served.model.upstreams !== before.model.upstreams) this.#options.apply(this.#served).catch(() => {})
+      if (isOther(before, this.#served)) this.#options.apply(this.#served).catch(() => {})
     }, HOLD_OFF_MS)
   }
 
@@ -86,7 +96,13 @@ export class Observation {
     const { model, settings } = loaded
     let upstreams: Upstreams = model.upstreams
     for (const observer of this.#observers) upstreams = observer.observe(upstreams, settings)
-    if (upstreams === model.upstreams) return loaded
-    return Object.freeze({ ...loaded, model: Object.freeze({ ...model, upstreams }) })
+    const seen = upstreams === model.upstreams ? model : Object.freeze({ ...model, upstreams })
+    const adjusted = this.#options.adjust?.(seen) ?? seen
+    return adjusted === model ? loaded : Object.freeze({ ...loaded, model: adjusted })
   }
+}
+
+function isOther(before: ServedConfiguration, after: ServedConfiguration): boolean {
+  const { upstreams, tables } = before.model
+  return after.model.upstreams !== upstreams || after.model.tables !== tables
 }

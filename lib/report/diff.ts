@@ -31,21 +31,48 @@ export type ModelChange = Readonly<{
 }>
 
 /** Something that can come, go and change. */
-type Item = Readonly<{
+export type OutlineItem = Readonly<{
   subject: string
   /** Undefined where its coming and going shows in other items. */
-  added: string | undefined
-  removed: string | undefined
-  /** What may change, the first being what decides: where it differs the others say nothing more. */
-  aspects: readonly Readonly<{ name: string; value: string }>[]
+  added?: string | undefined
+  removed?: string | undefined
+  /**
+   * What may change, the first being what decides: where it differs the others say nothing more. A value that is left out
+   * is not known, and equals any.
+   */
+  aspects: readonly Readonly<{ name: string; value?: string | undefined }>[]
 }>
+
+/** What there is to compare of a model, by keys that name the same place in another model. */
+export type Outline = ReadonlyMap<string, OutlineItem>
+
+/** Marks of secrets, which hold within one process. */
+const SECRETS = 'secrets of filters '
+
+/** The same without what another process could not compare. */
+export function dropMarks(outline: Outline): Outline {
+  return new Map(
+    [...outline].map(([key, item]) => [
+      key,
+      { ...item, aspects: item.aspects.map(({ name, value }) => (name === SECRETS ? { name } : { name, value })) },
+    ]),
+  )
+}
 
 /** Compares what is served: what went, then what came and changed, each in the order of its model. */
 export function diffModels(whole: Model, wholeAfter: Model): readonly ModelChange[] {
   const [before, after] = narrow(whole, wholeAfter)
   const same = findSame(before, after)
-  const old = describe(before, same)
-  const now = describe(after, same)
+  return diffOutlines(describe(before, same), describe(after, same))
+}
+
+/** All of a model that can be compared, in the order of the model. */
+export function outlineModel(model: Model): Outline {
+  return describe(model, new Set())
+}
+
+/** As `diffModels`, where a model is known by its outline alone. */
+export function diffOutlines(old: Outline, now: Outline): readonly ModelChange[] {
   const changes: ModelChange[] = []
   for (const [key, { subject, removed }] of old) {
     if (removed !== undefined && !now.has(key)) changes.push({ type: 'removed', subject, detail: removed })
@@ -83,11 +110,11 @@ export function printChange({ type, subject, detail }: ModelChange): string {
   return `${type === 'added' ? '+' : type === 'removed' ? '-' : '~'} ${subject} ${detail}`
 }
 
-function compare(before: Item, after: Item): ModelChange[] {
+function compare(before: OutlineItem, after: OutlineItem): ModelChange[] {
   const changes: ModelChange[] = []
   for (const [index, { name, value }] of after.aspects.entries()) {
-    const was = before.aspects[index]!.value
-    if (was === value) continue
+    const was = before.aspects[index]?.value
+    if (was === value || was === undefined || value === undefined) continue
     changes.push({ type: 'changed', subject: after.subject, detail: `${name}${was} → ${value}` })
     if (index === 0) break
   }
@@ -125,8 +152,8 @@ function listHosts({ tables }: Model): readonly VirtualHost[] {
 }
 
 /** The listeners of the gateway itself are settings, whose changes others tell. */
-function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
-  const items = new Map<string, Item>()
+function describe(model: Model, same: ReadonlySet<unknown>): Map<string, OutlineItem> {
+  const items = new Map<string, OutlineItem>()
   for (const table of model.tables) describeTable(model, table, same, items)
   for (const binding of model.certificates) {
     if (!same.has(binding)) items.set(`certificate ${printBoundHost(binding.host)}`, describeCertificate(binding))
@@ -137,7 +164,12 @@ function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   return items
 }
 
-function describeTable(model: Model, table: RouteTable, same: ReadonlySet<unknown>, items: Map<string, Item>): void {
+function describeTable(
+  model: Model,
+  table: RouteTable,
+  same: ReadonlySet<unknown>,
+  items: Map<string, OutlineItem>,
+): void {
   const { name, hosts, defaultRoute } = table
   for (const virtualHost of hosts) {
     if (same.has(virtualHost)) continue
@@ -158,7 +190,7 @@ function keyOfListener(listener: ServiceListener): string {
   return `listener ${listener.kind} ${printListenerName(listener)} ${listener.address}`
 }
 
-function describeListener(model: Model, listener: ServiceListener): Item {
+function describeListener(model: Model, listener: ServiceListener): OutlineItem {
   const { kind, address, port, upstream } = listener
   const place = printEndpointAddress(address, port)
   return {
@@ -186,7 +218,7 @@ function keyOf({ host, pathType, match }: Route): string {
   return `route ${host} ${pathType === 'default' ? 'default' : type} ${path} ${JSON.stringify(conditions ?? {})}`
 }
 
-function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
+function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): OutlineItem {
   const { action } = route
   const shares = describeShares(model, action)
   const upstreams = shares.flatMap(({ upstream }) => (upstream ? [upstream] : []))
@@ -207,7 +239,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       },
       { name: 'priority ', value: String(route.match.priority ?? 0) },
       { name: 'filters ', value: printFilters(route).join('; ') || 'none' },
-      { name: 'secrets of filters ', value: markSecrets(route.filters) },
+      { name: SECRETS, value: markSecrets(route.filters) },
     ],
   }
 }
@@ -226,7 +258,7 @@ function subjectOf(route: Route): string {
 }
 
 /** A certificate renewed under its old name is another one: its fingerprint tells. */
-function describeCertificate({ host, certificate, passthrough, reason }: CertificateBinding): Item {
+function describeCertificate({ host, certificate, passthrough, reason }: CertificateBinding): OutlineItem {
   const name = certificate?.name ?? (passthrough === undefined ? `default (${reason})` : `none (${reason})`)
   const value =
     certificate === undefined

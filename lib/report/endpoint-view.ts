@@ -24,10 +24,20 @@ export type EndpointRow = Readonly<{
   /**
    * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
    * does, since the settings forbid its address; `unhealthy` and `ejected` get none until they are well, or where too few
-   * others are; `unresolved` is a name without an address. `failing` and `stale` get requests as `ready` does: the last one
+   * others are; `drained` gets none since a person ordered it; `unresolved` is a name without an address. `failing` and `stale` get requests as `ready` does: the last one
    * failed; the name does not resolve any more, and this is an address that it had.
    */
-  state: 'ready' | 'failing' | 'stale' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected' | 'unresolved'
+  state:
+    | 'ready'
+    | 'failing'
+    | 'stale'
+    | 'draining'
+    | 'not ready'
+    | 'denied'
+    | 'unhealthy'
+    | 'ejected'
+    | 'unresolved'
+    | 'drained'
   reason: string
   /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
   healthSince: string | undefined
@@ -159,6 +169,7 @@ function endpointState(
   whyStale: StaleAddressCheck,
 ): Pick<EndpointRow, 'state' | 'reason'> {
   if (denied !== undefined) return { state: 'denied', reason: denied }
+  if (endpoint.drained) return { state: 'drained', reason: 'ordered by hand: no new requests' }
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
   const { health } = endpoint
   if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }

@@ -240,7 +240,8 @@ function isRead({ listener, certificate }: Explanation): boolean {
 }
 
 /** Undefined where TLS is passed through. */
-function findCertificateName(binding: CertificateBinding | undefined): string | undefined {
+/** Undefined where TLS is passed through. */
+export function findCertificateName(binding: CertificateBinding | undefined): string | undefined {
   return binding?.passthrough === undefined ? (binding?.certificate?.name ?? 'default') : undefined
 }
 

@@ -20,6 +20,11 @@ export type Reloaded = Readonly<{
   durationMs: number
 }>
 
+/** What a reload came to, as plain data: what `portico reload` prints. */
+export type ReloadOutcome =
+  | Readonly<{ type: 'reloaded'; reloaded: Omit<Reloaded, 'served'>; generation: number; inFlight: number }>
+  | Readonly<{ type: 'failed'; failure: Omit<ReloadFailed, 'error'> }>
+
 /** Why a reload changed nothing. */
 export type ReloadFailed = Readonly<{
   reason: string

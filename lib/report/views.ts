@@ -8,6 +8,7 @@ import type { PathPolicy } from '../base/path.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printCaret } from '../base/print-diagnostic.ts'
 import { printName } from '../base/resource-name.ts'
+import { isByHand } from '../filters/by-hand.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import { isServiceListener, type Listener, type ServiceListenerKind } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
@@ -40,9 +41,10 @@ export type RouteRow = Readonly<{
   ingress: string
   /**
    * `served`; `partly served` (one backend of several has no endpoints or is unavailable); `no endpoints` (answers 503 until there
-   * are some); `unavailable` (answers 503 or 404); or `shadowed` (another route took its place).
+   * are some); `unavailable` (answers 503 or 404); `maintenance` (a person ordered it while the gateway runs); or `shadowed` (another route took
+   * its place).
    */
-  state: 'served' | 'partly served' | 'no endpoints' | 'unavailable' | 'shadowed'
+  state: 'served' | 'partly served' | 'no endpoints' | 'unavailable' | 'maintenance' | 'shadowed'
   /** Why it is not served. */
   reason: string | undefined
   /** What is done to requests and answers, in that order: `headers: request set X-A`. */
@@ -155,7 +157,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
       endpoints: shares.flatMap(({ weight, upstream }) => (weight > 0 ? listUsable(upstream) : [])),
       namespace: route.owner.namespace,
       ingress: route.owner.name,
-      ...routeState(shares, shadowedBy, locate),
+      ...routeState(route, shares, shadowedBy, locate),
       filters: printFilters(route),
       policies: printPolicies(route),
       redirectToHttps: redirected.has(route.host),
@@ -170,6 +172,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
 }
 
 function routeState(
+  { filters = [] }: Route,
   shares: readonly DescribedShare[],
   shadowedBy: Route | undefined,
   locate: Locate,
@@ -179,6 +182,9 @@ function routeState(
     const place = printPlace(locateRoute(shadowedBy, locate))
     const reason = `taken by ${kind} ${printName(shadowedBy.owner)} at ${place}`
     return { state: 'shadowed', reason }
+  }
+  if (filters.some(isByHand)) {
+    return { state: 'maintenance', reason: '503: ordered by hand' }
   }
   const active = shares.filter(({ weight }) => weight > 0)
   const lacking = active.find(({ lack }) => lack !== undefined)

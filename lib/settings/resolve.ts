@@ -220,7 +220,7 @@ function valueAt(settings: Settings, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], settings)
 }
 
-function isTypedSetting(value: unknown): value is TypedSetting {
+export function isTypedSetting(value: unknown): value is TypedSetting {
   return isMapping(value) && typeof value.flag === 'string'
 }
 

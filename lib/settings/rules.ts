@@ -31,7 +31,16 @@ export function checkRules(
     const help = 'name a file of one line that this user may read'
     diagnostics.add('PORTICO_SET_FIELD_VALUE', `admin.tokenFile: ${unfit}`, { ...places.get('admin.tokenFile'), help })
   }
-  if (isPrivateAddress(adminAddress) !== 'loopback' && !hasToken && !hasTokenFile) {
+  const isSocket = values.get('admin.socket') !== ''
+  if (values.get('admin.writes') === true && !hasToken && !hasTokenFile && !isSocket) {
+    refuse(
+      'admin.writes',
+      'every user and every program of this machine could write',
+      'set admin.tokenFile (PORTICO_ADMIN_TOKEN_FILE), PORTICO_ADMIN_TOKEN, or admin.socket',
+      SETTINGS.admin.writes.default,
+    )
+  }
+  if (!isSocket && isPrivateAddress(adminAddress) !== 'loopback' && !hasToken && !hasTokenFile) {
     refuse(
       'admin.address',
       `"${adminAddress}" can be reached from other machines, which needs a token`,
@@ -68,7 +77,7 @@ export function checkRules(
     refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
   }
   const listeners = (['http', 'https', 'admin', 'dns'] as const).filter(
-    (name) => values.get(`${name}.enabled`) === true,
+    (name) => values.get(`${name}.enabled`) === true && !(name === 'admin' && isSocket),
   )
   for (const [index, name] of listeners.entries()) {
     const port = values.get(`${name}.port`)

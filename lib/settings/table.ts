@@ -135,6 +135,16 @@ export const SETTINGS = {
       min: 1,
       doc: 'A request that takes this long is slow: its record is kept as long as one that failed.',
     }),
+    socket: string({
+      default: '',
+      restart: true,
+      doc: 'Path of a Unix socket for the admin listener, in place of admin.address and admin.port; its mode is 0600, so that only this user gets in. A socket that a process left behind is replaced.',
+    }),
+    writes: boolean({
+      default: false,
+      restart: true,
+      doc: 'Let requests to the admin listener reload, drain, take endpoints out and put routes in maintenance; needs admin.token, admin.tokenFile or admin.socket.',
+    }),
   },
   metrics: {
     endpointSeries: integer({

@@ -1,4 +1,5 @@
 /** What carries the traffic of a gateway: worker processes (workers/worker-set), or this process itself (own-traffic). */
+import type { UpstreamKey } from '../model/upstream.ts'
 import type { SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures, WorkerFigures } from '../telemetry/metrics.ts'
@@ -40,6 +41,8 @@ export type Carrier = TrafficSource & {
   endpoints(): Iterable<EndpointFigures>
   /** The circuits that are not closed. */
   circuits(): Iterable<CircuitFigures>
+  /** Closes those of a Service's port. */
+  closeCircuits(port: UpstreamKey): void
   workers(): readonly WorkerState[]
   /** Asks for the newest figures. */
   refresh(): Promise<void>

@@ -81,6 +81,9 @@ class WorkerProcess {
         this.#followers.get(message.follower)?.()
         this.#followers.delete(message.follower)
         return
+      case 'close-circuits':
+        this.#traffic.closeCircuits(message.port)
+        return
       case 'drain':
         this.#traffic.drain()
         tell({ type: 'draining', inFlight: this.#traffic.inFlight })

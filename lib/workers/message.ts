@@ -41,6 +41,7 @@ export type ToWorker =
   | Readonly<{ type: 'unfollow'; follower: number }>
   /** Answered by `traffic`, once or several times. */
   | Readonly<{ type: 'measure' }>
+  | Readonly<{ type: 'close-circuits'; port: UpstreamKey }>
   /** Answered by `draining`. */
   | Readonly<{ type: 'drain' }>
   /** Answered by `finished`; then the worker ends. */

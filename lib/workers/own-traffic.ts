@@ -1,4 +1,5 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
+import type { UpstreamKey } from '../model/upstream.ts'
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
@@ -80,6 +81,10 @@ export class OwnTraffic implements Carrier {
 
   circuits(): Iterable<CircuitFigures> {
     return [...this.#traffic.circuits()].map(([upstream, state]) => ({ upstream, state, count: 1 }))
+  }
+
+  closeCircuits(port: UpstreamKey): void {
+    this.#traffic.closeCircuits(port)
   }
 
   workers(): readonly WorkerState[] {

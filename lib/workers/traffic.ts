@@ -233,6 +233,10 @@ export class Traffic {
     return this.#registry.states()
   }
 
+  closeCircuits(port: UpstreamKey): void {
+    this.#registry.closeCircuits(port, 'closed by hand')
+  }
+
   /** The circuits that are not closed. */
   circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
     return this.#registry.circuits()

@@ -3,7 +3,7 @@
 import { explainListenError, StartError } from '../control/start-error.ts'
 import { type EndpointKey, findEndpointKey } from '../model/endpoint-key.ts'
 import { isGatewayListener, type Listener, placeOf } from '../model/listener.ts'
-import { findPlainKey } from '../model/upstream.ts'
+import { findPlainKey, type UpstreamKey } from '../model/upstream.ts'
 import { ListeningSocket } from '../platform/listening-socket.ts'
 import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
@@ -176,6 +176,10 @@ export class WorkerSet implements Carrier {
       }
     }
     yield* counts.values()
+  }
+
+  closeCircuits(port: UpstreamKey): void {
+    for (const worker of this.#living()) worker.closeCircuits(port)
   }
 
   workers(): readonly WorkerState[] {

@@ -1,7 +1,7 @@
 /** One worker process as the control process sees it, from its start to its end. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { EndpointTrouble } from '../model/upstream.ts'
+import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import type { SocketHandle } from '../platform/listening-socket.ts'
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { RequestQuery } from '../telemetry/request-query.ts'
@@ -189,6 +189,10 @@ export class Worker {
   async finish(deadlineMs: number): Promise<number> {
     this.#isStopping = true
     return (await this.#ask({ type: 'finish', deadlineMs }, 'finished'))?.left ?? 0
+  }
+
+  closeCircuits(port: UpstreamKey): void {
+    this.#send({ type: 'close-circuits', port })
   }
 
   cut(): void {

@@ -41,7 +41,7 @@ function create(tokenFile: string) {
 async function start(t: Test, tokenFile: string) {
   const { admin, lines } = create(tokenFile)
   t.teardown(() => admin.close())
-  const { port } = await admin.listen()
+  const { port = 0 } = await admin.listen()
   return { lines, ask: (token: string, path?: string) => ask(port, token, path) }
 }
 

@@ -7,6 +7,7 @@ const FILES = {
   settings: 'portico.schema.json',
   annotations: 'annotations.schema.json',
   routepolicy: 'route-policy.schema.json',
+  routetest: 'route-test.schema.json',
 }
 
 for (const [name, file] of Object.entries(FILES)) {
@@ -30,7 +31,7 @@ t.test('without a name it lists them, and an unknown one gets the nearest', asyn
   t.match(wrong, {
     status: 2,
     stdout: '',
-    stderr: /unknown schema "policy"\n {2}schemas: settings, annotations, routepolicy/,
+    stderr: /unknown schema "policy"\n {2}schemas: settings, annotations, routepolicy, routetest/,
   })
   const kind = await runPortico(['schema', 'RoutePolicy'])
   t.equal(kind.stdout, readFileSync('config/route-policy.schema.json', 'utf8'), 'the name of the kind will do')

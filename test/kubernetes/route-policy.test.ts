@@ -103,7 +103,7 @@ t.test('a misspelt kind or version is an error with the right one', async (t) =>
     )
   t.same(help('portico.dev/v1', 'RoutePolicy'), ['error: write apiVersion: portico.dev/v1alpha1'])
   t.same(help('portico.dev/v1alpha1', 'RoutePolcy'), ['error: did you mean "RoutePolicy"?'])
-  t.same(help('portico.dev/v1alpha1', 'Wrong'), ['error: the kinds are GatewayConfiguration and RoutePolicy'])
+  t.same(help('portico.dev/v1alpha1', 'Wrong'), ['error: the kinds are GatewayConfiguration, RoutePolicy, RouteTest'])
   t.same(help('portico.deb/v1alpha1', 'RoutePolicy'), ['error: did you mean "portico.dev/v1alpha1"?'])
   t.match(help('alb.networking.azure.io/v1', 'RoutePolicy'), [/^warning/], 'the kind of another controller')
 })

@@ -125,6 +125,14 @@ export class HealthObserver implements UpstreamObserver {
     }
   }
 
+  /** Ends the ejection of an endpoint; false where it was not ejected. */
+  clear(upstream: UpstreamKey, endpoint: Endpoint, reason: string): boolean {
+    const record = this.#watched.get(upstream)?.endpoints.get(findEndpointKey(upstream, endpoint))?.record
+    if (!record?.isEjected) return false
+    record.lift(reason)
+    return true
+  }
+
   /** For each endpoint that is checked or was in trouble. */
   *figures(): Iterable<HealthFigures> {
     for (const { key, upstream, endpoints } of this.#watched.values()) {

@@ -94,6 +94,15 @@ export class Circuit {
     if (ticket === this.#era && this.#state === 'half-open') this.#probing--
   }
 
+  /** Closes it, whatever it has seen; false where it was closed. */
+  close(reason: string): boolean {
+    if (this.#state === 'closed') return false
+    this.#reopened = 0
+    this.#window = new SlidingWindow(this.#limits.windowMs)
+    this.#flip('closed', reason)
+    return true
+  }
+
   #count(isGood: boolean, now: number): void {
     const window = this.#window
     window.turn(now)
@@ -114,9 +123,7 @@ export class Circuit {
     }
     this.#good++
     if (this.#good < this.#limits.probes) return
-    this.#reopened = 0
-    this.#window = new SlidingWindow(this.#limits.windowMs)
-    this.#flip('closed', `${this.#good} tries were answered well`)
+    this.close(`${this.#good} tries were answered well`)
   }
 
   #open(now: number, why: string): void {

@@ -5,6 +5,7 @@ import { DeadlineWatch } from '../../base/deadline.ts'
 import { runAtOnce } from '../../base/slice.ts'
 import { findEndpointKey } from '../../model/endpoint-key.ts'
 import {
+  dropScope,
   type Endpoint,
   type EndpointTrouble,
   findPlainKey,
@@ -137,6 +138,11 @@ export class EndpointRegistry {
   /** Every endpoint in use or still busy. */
   *states(): Iterable<EndpointState> {
     for (const { endpoints } of this.#upstreams.values()) yield* endpoints.values()
+  }
+
+  /** Closes the circuits of a port, whichever traffic they are for. */
+  closeCircuits(port: UpstreamKey, reason: string): void {
+    for (const { key, circuit } of this.#upstreams.values()) if (dropScope(key) === port) circuit?.close(reason)
   }
 
   /** The circuits that are not closed. */
