@@ -61,6 +61,8 @@ export type EndpointHealth = Readonly<{
   reason: string
   /** Since when, milliseconds since the epoch. */
   since: number
+  /** Of an ejection: when it ends by itself, milliseconds since the epoch. */
+  until?: number
 }>
 
 /** One readinessProbe of the Pod behind an endpoint, with the defaults of the API server and its port resolved. */

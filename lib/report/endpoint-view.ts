@@ -41,6 +41,8 @@ export type EndpointRow = Readonly<{
   reason: string
   /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
   healthSince: string | undefined
+  /** When its ejection ends by itself (ISO 8601); undefined where there is none. */
+  ejectedUntil: string | undefined
   /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
   source: Endpoint['source']
   sourceName: string
@@ -154,6 +156,7 @@ function endpointRow(
     name: endpoint.name,
     weight: endpoint.weight,
     healthSince: endpoint.health && printIsoTime(endpoint.health.since),
+    ejectedUntil: endpoint.health?.until === undefined ? undefined : printIsoTime(endpoint.health.until),
     source: endpoint.source,
     sourceName: endpoint.sourceName,
     nodeName: endpoint.nodeName,

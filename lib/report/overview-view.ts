@@ -17,6 +17,10 @@ export type Overview = Readonly<{
   services: number
   /** The DNS server is on. */
   dns: boolean
+  /** Requests are kept for a while. */
+  records: boolean
+  /** The admin listener takes orders. */
+  writes: boolean
 }>
 
 export type Running = Readonly<{
@@ -29,6 +33,7 @@ export type Running = Readonly<{
 
 export function overviewView(served: ServedConfiguration, running: Running): Overview {
   const { ready, reasons = [], version = 'unknown', startedAt = served.builtAt } = running
+  const { settings } = served
   return {
     version,
     startedAt: printIsoTime(startedAt),
@@ -38,6 +43,8 @@ export function overviewView(served: ServedConfiguration, running: Running): Ove
     reasons,
     routes: served.model.counts.routes,
     services: served.model.services.length,
-    dns: served.settings.dns.enabled,
+    dns: settings.dns.enabled,
+    records: settings.admin.records > 0,
+    writes: settings.admin.writes,
   }
 }

@@ -22,7 +22,7 @@ async function start(t: Test) {
 
 t.test('each Service of the demo has its servers, api two of them', async (t) => {
   const addresses = await start(t)
-  t.strictSame([...addresses.keys()], ['default/web', 'default/api', 'default/echo'])
+  t.strictSame([...addresses.keys()], ['default/web', 'default/api', 'default/echo', 'default/visits'])
   t.equal(addresses.get('default/api')?.length, 2)
   const names: string[] = []
   for (const address of addresses.get('default/api')!) {

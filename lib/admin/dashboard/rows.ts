@@ -45,8 +45,6 @@ export type Endpoint = Readonly<{
   reason: string
   healthSince?: string
   ejectedUntil?: string
-  circuit?: string
-  drained?: boolean
   live?: Readonly<{
     inFlight: number
     requests: number

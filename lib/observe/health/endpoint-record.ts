@@ -87,7 +87,7 @@ export class EndpointRecord implements CheckListener {
     const ms = Math.min(baseTime * this.#multiplier, Math.max(baseTime, maxTime))
     this.ejections++
     const whole = `${reason}; until ${printTime(now + ms)}`
-    this.#ejected = Object.freeze({ state: 'ejected', reason: whole, since: now })
+    this.#ejected = Object.freeze({ state: 'ejected', reason: whole, since: now, until: now + ms })
     this.#cancelLift = timers.after(ms, () => this.lift(`its ${ms / 1_000} s are over`))
     this.#options.onFlip({ type: 'ejected', reason: whole })
   }

@@ -87,21 +87,13 @@ export function RoutesPage({ overview, query }: PageProps): JSX.Element {
   )
 }
 
-function Maintenance({ route }: { route: Route }): JSX.Element {
-  const ask = (on: boolean) => async () => {
-    await tell('maintenance', {
-      ingress: `${route.namespace}/${route.ingress}`,
-      host: route.host,
-      path: route.path,
-      on,
-    })
-    return on ? 'is on' : 'is off'
+function Maintenance({ route: { host, path, state } }: { route: Route }): JSX.Element {
+  const isOn = state === 'maintenance'
+  const order = async () => {
+    const { routes } = await tell<{ routes: number }>('maintenance', { route: `${host}${path}`, on: !isOn })
+    return `${isOn ? 'off' : 'on'} for ${printCount(routes, 'route')}`
   }
-  return (
-    <>
-      <Act label="on" act={ask(true)} /> <Act label="off" act={ask(false)} />
-    </>
-  )
+  return <Act label={isOn ? 'turn off' : 'turn on'} act={order} />
 }
 
 /** Says which route serves a URL, and why the others do not. */

@@ -123,12 +123,11 @@ export function ServicesPage({ overview, query }: PageProps): JSX.Element {
   )
 }
 
-function describe({ reason, healthSince, ejectedUntil, circuit, live }: Endpoint, now: number): string {
+function describe({ reason, healthSince, ejectedUntil, live }: Endpoint, now: number): string {
   const left = ejectedUntil === undefined ? 0 : Math.ceil((Date.parse(ejectedUntil) - now) / 1_000)
   return [
     reason,
     left > 0 && `back in ${left} s`,
-    circuit !== undefined && circuit !== 'closed' && `circuit ${circuit}`,
     healthSince !== undefined && `since ${printAgo(healthSince, now)}`,
     live?.lastFailure &&
       `last failure ${live.lastFailure}${live.lastFailureAt ? ` ${printAgo(live.lastFailureAt, now)}` : ''}`,
@@ -138,19 +137,19 @@ function describe({ reason, healthSince, ejectedUntil, circuit, live }: Endpoint
 }
 
 function Acts({ endpoint }: { endpoint: Endpoint }): JSX.Element {
-  const { namespace, service, port, address, drained } = endpoint
+  const { namespace, service, port, address, state } = endpoint
   const act = (path: string, said: string) => async () => {
-    await tell(`endpoints/${path}`, { service: `${namespace}/${service}:${port}`, endpoint: address })
+    await tell(`endpoints/${path}`, { endpoint: `${namespace}/${service}:${port}/${address}` })
     return said
   }
   return (
     <>
-      {drained ? (
+      {state === 'drained' ? (
         <Act label="undrain" act={act('undrain', 'gets requests again')} />
       ) : (
         <Act label="drain" act={act('drain', 'gets no new requests')} />
       )}{' '}
-      {endpoint.state === 'ejected' && <Act label="clear" act={act('clear', 'is back')} />}
+      {state === 'ejected' && <Act label="clear" act={act('clear', 'is back')} />}
     </>
   )
 }
