@@ -35,6 +35,7 @@ import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
 import type { Settings } from './settings/table.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
+import { LogRotation } from './telemetry/log-rotation.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
 import { RequestCounts } from './telemetry/request-counts.ts'
 import type { Carrier } from './workers/carrier.ts'
@@ -69,6 +70,8 @@ export type Gateway = {
   start(): Promise<void>
   /** Reads everything anew; resolves when the outcome is in force. */
   reload(): Promise<void>
+  /** Begins the file of the access log anew, after another program has renamed it. */
+  reopenLog(): void
   /** Drains and closes: `forced` where requests or tunnels were cut at the deadline. A second call cuts at once. */
   stop(): Promise<'clean' | 'forced'>
   /** Tells of reloads. The log tells of them only where there is no listener. */
@@ -128,6 +131,7 @@ class GatewayProcess implements Gateway {
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #observation: Observation
+  #rotation: LogRotation | undefined
   #health: HealthObserver | undefined
   #names: NameObserver | undefined
   readonly #loader: ConfigurationLoader
@@ -235,11 +239,16 @@ class GatewayProcess implements Gateway {
     // What was observed while the ports were opened.
     if (this.served !== first) await this.#apply(this.served)
     this.#metrics.reload(true, describeConfiguration(this.served))
+    if (this.#settings.accessLog.to === 'file') this.#rotation = this.#createRotation()
     if (this.#settings.watch) await this.#startWatch()
   }
 
   reload(): Promise<void> {
     return this.#reloader.reload()
+  }
+
+  reopenLog(): void {
+    this.#carrier?.reopenLog()
   }
 
   stop(): Promise<'clean' | 'forced'> {
@@ -297,6 +306,18 @@ class GatewayProcess implements Gateway {
     }
   }
 
+  #createRotation(): LogRotation {
+    return new LogRotation({
+      path: this.#settings.accessLog.file,
+      limits: () => {
+        const { fileBytes, oldFiles } = this.served.settings.accessLog
+        return { bytes: fileBytes, oldFiles }
+      },
+      onRotated: () => this.reopenLog(),
+      onTrouble: (reason) => this.log.warn({ reason }, 'the file of the access log cannot be renamed: it grows on'),
+    })
+  }
+
   async #openDns(): Promise<void> {
     const { DnsServer } = await import('./dns/server.ts')
     this.#dns = new DnsServer({ log: this.log, clock: this.#clock, first: this.served })
@@ -315,6 +336,7 @@ class GatewayProcess implements Gateway {
       settings,
       clock: this.#clock,
       log: this.log,
+      stdout: this.#ownsLog ? this.#destination : undefined,
       counts: this.#counts,
       defaultCertificate: this.#defaultCertificate,
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
@@ -362,6 +384,7 @@ class GatewayProcess implements Gateway {
   async #close(): Promise<void> {
     this.#state = 'stopped'
     this.#closeWatch()
+    this.#rotation?.close()
     this.#observation.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])

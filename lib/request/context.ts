@@ -16,14 +16,15 @@ import {
   QuestionFailure,
   type TlsFacts,
 } from '../filters/spec.ts'
-import { findRequestField } from '../http1/field-line.ts'
+import { findField, findRequestField } from '../http1/field-line.ts'
 import { mayHave } from '../http1/name-traces.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedListener, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestFacts, RequestRecord } from '../telemetry/record.ts'
 import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import type { AttemptSubject, Attempts } from './attempts.ts'
 import type { Exchange } from './exchange.ts'
@@ -34,7 +35,9 @@ import { chooseRequestId } from './request-id.ts'
 import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 
-export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequest {
+const GRPC_STATUS = 'grpc-status'
+
+export class RequestContext implements AttemptSubject, FilterRequest, RequestFacts, RoutedRequest {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
@@ -72,6 +75,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   status: number = 0
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
+  /** The head of the endpoint's answer that goes to the client; undefined as long as there is none. */
+  answered: ResponseHead | undefined = undefined
+  /** Trailers of that answer, names and values in turn; undefined: none. */
+  trailers: readonly string[] | undefined = undefined
   /** The count of its client's requests under way; undefined where the request is not counted. */
   clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
@@ -278,6 +285,21 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     this.path = path
     this.query = target.query
     return undefined
+  }
+
+  // RequestFacts
+
+  get grpcStatus(): string | undefined {
+    const { answered, trailers } = this
+    const at = trailers?.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === GRPC_STATUS) ?? -1
+    if (at >= 0) return trailers![at + 1]
+    return answered && mayHave(GRPC_STATUS, answered.fronts, answered.backs)
+      ? findField(answered.lines, GRPC_STATUS)
+      : undefined
+  }
+
+  field(name: string): string | undefined {
+    return this.fields === undefined ? undefined : this.header(name)
   }
 
   /** Of the host that the client asked for, as far as it is known. */

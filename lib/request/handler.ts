@@ -10,7 +10,7 @@ import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
 import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
 import type { ServedHost, ServedRoute, ServedTable, Snapshot } from '../snapshot/snapshot.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestObserver } from '../telemetry/record.ts'
 import { findAsked } from './answer.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
@@ -31,7 +31,7 @@ export type HandlerOptions = Readonly<{
   snapshot: () => Snapshot | undefined
   clock: Clock
   spools: Spools
-  onFinish: (record: RequestRecord) => void
+  onFinish: RequestObserver
   /** A copy of a request, which was for this upstream, is over, or was not made. */
   onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
@@ -141,7 +141,7 @@ export class RequestHandler implements ForwardOwner {
     this.#leaveClient(context)
     context.releaseLeases()
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
-    this.#options.onFinish(context.record(complete))
+    this.#options.onFinish(context.record(complete), context)
   }
 
   openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void {

@@ -58,6 +58,19 @@ export type RequestRecord = Readonly<{
   isLogged: boolean
 }>
 
+/** What few readers of a record want of its request. It can be asked while the record is handed over, and not later. */
+export type RequestFacts = {
+  /** Undefined of a plain connection, and where the connection was gone before anybody asked. */
+  readonly tls: Readonly<{ version: string; cipher: string; serverName: string }> | undefined
+  /** `grpc-status` of the answer's trailers, or of its head. */
+  readonly grpcStatus: string | undefined
+  /** A field of the request's head, by its name in lower case. */
+  field(name: string): string | undefined
+}
+
+/** Takes the record of each request that ends. `facts` is undefined where no request could be read. */
+export type RequestObserver = (record: RequestRecord, facts?: RequestFacts) => void
+
 /** Written once by `l4/relay` when a connection at an L4 port of a Service ends. */
 export type ConnectionRecord = Readonly<{
   /** The listener's id. */

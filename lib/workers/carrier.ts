@@ -30,6 +30,8 @@ export type Carrier = {
   readonly tunnels: number
   readonly buffered: BufferedBytes
   readonly logLinesDropped: number
+  /** Begins the file of the access log anew. */
+  reopenLog(): void
   /** Open client connections and UDP sessions by listener. */
   connections(): Iterable<readonly [string, number]>
   /** The open ports of the gateway itself, by the ids of its listeners. */

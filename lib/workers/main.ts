@@ -34,6 +34,8 @@ class WorkerProcess {
       settings,
       clock: systemClock,
       log: this.#log,
+      stdout: destination,
+      worker,
       counts,
       defaultCertificate,
       ticketSecret,
@@ -72,6 +74,9 @@ class WorkerProcess {
         return
       case 'finish':
         void this.end(message.deadlineMs, 0)
+        return
+      case 'reopen-log':
+        this.#traffic.reopenLog()
         return
       case 'cut':
         this.#traffic.cut()

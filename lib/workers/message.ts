@@ -36,6 +36,8 @@ export type ToWorker =
   /** Answered by `finished`; then the worker ends. */
   | Readonly<{ type: 'finish'; deadlineMs: number }>
   | Readonly<{ type: 'cut' }>
+  /** The file of the access log has another name now. */
+  | Readonly<{ type: 'reopen-log' }>
 
 export type FromWorker =
   | Readonly<{ type: 'applied'; generation: number; inFlight: number }>

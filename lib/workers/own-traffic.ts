@@ -56,7 +56,11 @@ export class OwnTraffic implements Carrier {
   }
 
   get logLinesDropped(): number {
-    return this.#options.logLinesDropped()
+    return this.#options.logLinesDropped() + this.#traffic.accessLinesDropped
+  }
+
+  reopenLog(): void {
+    this.#traffic.reopenLog()
   }
 
   connections(): Iterable<readonly [string, number]> {

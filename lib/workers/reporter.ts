@@ -25,7 +25,7 @@ export class Reporter {
   take(): TrafficFigures {
     const { rss, heapUsed } = this.#readMemory()
     const { user, system } = process.cpuUsage()
-    const dropped = this.#destination.dropped
+    const dropped = this.#destination.dropped + this.#traffic.accessLinesDropped
     const figures = {
       counts: this.#counts.take(),
       endpoints: this.#takeEndpoints(),

@@ -21,13 +21,14 @@ import { Spools } from '../request/spools.ts'
 import type { Settings } from '../settings/table.ts'
 import { type Snapshot, SnapshotBuilder } from '../snapshot/snapshot.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
-import { createAccessLog, createConnectionLog } from '../telemetry/access-log.ts'
+import { AccessWriter } from '../telemetry/access-writer.ts'
 import { createContainedLog } from '../telemetry/contained-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { LogDestination } from '../telemetry/log-destination.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { createLoopbackHint } from '../telemetry/loopback-hint.ts'
 import type { BufferedBytes } from '../telemetry/metrics.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestObserver } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import { EndpointRegistry } from '../upstream/choice/registry.ts'
@@ -38,6 +39,10 @@ export type TrafficOptions = {
   readonly settings: Settings
   readonly clock: Clock
   readonly log: Log
+  /** What `log` writes to; undefined where it was given by an embedding program. */
+  readonly stdout?: LogDestination | undefined
+  /** The number of this process; 0: the one that reads the configuration. */
+  readonly worker?: number
   readonly counts: RequestCounts
   /** Listeners that end TLS need it. */
   readonly defaultCertificate: Certificate | undefined
@@ -55,6 +60,9 @@ export type TrafficOptions = {
 
 type Port = StreamPort | DatagramPort
 
+/** An access log that is not taken may hold up the end this long, milliseconds. */
+const FLUSH_MS = 500
+
 export class Traffic {
   /** Of this process. */
   readonly reserve: DescriptorReserve = new DescriptorReserve()
@@ -63,7 +71,8 @@ export class Traffic {
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
   readonly #handler: RequestHandler
-  readonly #onFinish: (record: RequestRecord) => void
+  readonly #onFinish: RequestObserver
+  readonly #accessLog: AccessWriter
   readonly #relays: Relays
   readonly #admission: Admission
   /** By place. */
@@ -85,6 +94,7 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, affinitySecret, dataFolder, processes = 1, onTrouble } = options
+    const { stdout, worker = 0 } = options
     const httpsPort = () => this.#httpsPort
     this.#options = options
     this.#unhear = onContained(createContainedLog(log, counts, clock))
@@ -127,11 +137,11 @@ export class Traffic {
       reserve: this.reserve,
       warn,
     })
-    const accessLog = createAccessLog(log)
+    this.#accessLog = new AccessWriter({ log, stdout, settings, worker })
     const hint = createLoopbackHint(log)
-    this.#onFinish = (record) => {
+    this.#onFinish = (record, facts) => {
       counts.observe(record)
-      if (this.#settings.log.access && record.isLogged) accessLog(record)
+      if (this.#settings.log.access && record.isLogged) this.#accessLog.request(record, facts)
       hint(record.error, record.endpoint)
     }
     this.#handler = new RequestHandler({
@@ -143,7 +153,6 @@ export class Traffic {
       onMirrored: (mirror, result) => counts.countMirrored(mirror, result),
     })
     this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })
-    const connectionLog = createConnectionLog(log)
     this.#relays = new Relays({
       settings: () => this.#settings,
       clock,
@@ -151,7 +160,7 @@ export class Traffic {
       onFinish: (record) => {
         counts.countConnection(record.listener, record.error ? 'failed' : 'served')
         counts.countBytes(record.listener, record)
-        if (this.#settings.log.access) connectionLog(record)
+        if (this.#settings.log.access) this.#accessLog.connection(record)
         hint(record.error, record.endpoint)
       },
     })
@@ -180,6 +189,16 @@ export class Traffic {
   get buffered(): BufferedBytes {
     const { memoryBytes, fileBytes } = this.#spools
     return { memory: memoryBytes, file: fileBytes }
+  }
+
+  /** Access lines that could not be written to a file or syslog. */
+  get accessLinesDropped(): number {
+    return this.#accessLog.dropped
+  }
+
+  /** Begins the file of the access log anew. */
+  reopenLog(): void {
+    this.#accessLog.reopen()
   }
 
   /** Open client connections, and UDP sessions, by the ids of listeners. */
@@ -277,6 +296,8 @@ export class Traffic {
     for (const port of [...this.#ports.values(), ...this.#leaving]) port.close()
     await Promise.all([...this.#doors.values()].map((doors) => doors.close()))
     await this.#registry.close()
+    await this.#accessLog.flush(FLUSH_MS)
+    this.#accessLog.close()
     this.reserve.close()
     this.#unhear()
   }
@@ -351,6 +372,7 @@ export class Traffic {
       yield
     }
     this.#snapshot = snapshot
+    this.#accessLog.configure(snapshot.settings)
     if (snapshot.buffersBodies) void this.#spools.prepare()
     yield* this.#registry.retainInSteps(snapshot.pools)
   }

@@ -207,6 +207,10 @@ export class WorkerSet implements Carrier {
     for (const worker of this.#living()) worker.cut()
   }
 
+  reopenLog(): void {
+    for (const worker of this.#living()) worker.reopenLog()
+  }
+
   async close(): Promise<void> {
     this.#stopReplacing()
     this.#closeSockets()
