@@ -127,7 +127,7 @@ class GatewayProcess implements Gateway {
   readonly #settings: Settings
   readonly #events = new EventEmitter<GatewayEvents>()
   readonly #metrics: Metrics
-  readonly #counts = new RequestCounts()
+  readonly #counts: RequestCounts
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #observation: Observation
@@ -158,15 +158,19 @@ class GatewayProcess implements Gateway {
     this.#clock = input.clock ?? systemClock
     this.#ownsLog = input.log === undefined
     this.log = input.log ?? createLog(settings.log, this.#destination)
+    this.#counts = new RequestCounts({ byRoute: settings.metrics.byRoute, maxSeries: settings.metrics.requestSeries })
     this.#metrics = createMetrics({
       counts: this.#counts,
       version: input.version ?? 'unknown',
       endpointSeries: settings.metrics.endpointSeries,
+      withNginxNames: settings.compatibility === 'ingress-nginx',
     })
     this.#metrics.watch({
       requestsInFlight: () => this.inFlight,
       tunnelsOpen: () => this.#carrier?.tunnels ?? 0,
       buffered: () => this.#carrier?.buffered ?? { memory: 0, file: 0 },
+      streams: () => this.#carrier?.streams ?? 0,
+      queued: () => this.#carrier?.queued() ?? [],
       connections: () => this.#carrier?.connections() ?? [],
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,

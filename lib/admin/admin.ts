@@ -22,7 +22,7 @@ import {
 import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { chooseMetricsForm, type Metrics, OPENMETRICS_TYPE } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
@@ -85,7 +85,7 @@ const INDEX = [
   '',
   '/livez      the process answers',
   '/readyz     it may be sent traffic (also /healthz)',
-  '/metrics    Prometheus text format',
+  '/metrics    Prometheus text format, or OpenMetrics by Accept',
   ...Object.keys(VIEWS).map((name) => `/api/v1/${name}`),
   '',
 ].join('\n')
@@ -158,9 +158,11 @@ function createApp(options: AdminOptions): FastifyInstance {
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))
   const answers = new AnswerMaker()
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.contentType).send(await answers.make('metrics', refresh, () => metrics.text())),
-  )
+  app.get('/metrics', async ({ headers }, reply) => {
+    const form = chooseMetricsForm(headers.accept)
+    const text = await answers.make(`metrics ${form}`, refresh, () => metrics.text(form))
+    return reply.type(form === 'openmetrics' ? OPENMETRICS_TYPE : metrics.contentType).send(text)
+  })
   for (const [name, view] of Object.entries(VIEWS)) {
     const prepare = LIVE_VIEWS.has(name) ? refresh : async () => {}
     app.get(`/api/v1/${name}`, async (_request, reply) => {

@@ -34,12 +34,12 @@ export class FilterChain {
   readonly #requestNames: readonly FieldNames[]
   readonly #responseNames: readonly FieldNames[]
 
-  /** `owners` are the objects of the filters, in their order. */
-  constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[]) {
+  /** `owners` are the objects of the filters, and `names` the filters' own, in their order. */
+  constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[], names?: readonly string[]) {
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
     this.isLogged = !filters.some(({ isUnlogged }) => isUnlogged)
-    this.ofRequest = listSteps(filters, owners)
+    this.ofRequest = listSteps(filters, owners, names)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
     this.#ofErrors = filters.filter((filter): filter is With<'errorPage'> => filter.errorPage !== undefined)
@@ -155,6 +155,7 @@ export class FilterChains {
       chain = new FilterChain(
         filters,
         configs.map(({ owner }) => owner),
+        configs.map(({ name }) => name),
       )
       this.#chains.set(configs, chain)
       this.#held.set(chain, held)

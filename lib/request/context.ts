@@ -75,6 +75,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
   status: number = 0
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
+  /** The name of the filter that answered or refused it. */
+  filter: string | undefined = undefined
   /** The head of the endpoint's answer that goes to the client; undefined as long as there is none. */
   answered: ResponseHead | undefined = undefined
   /** Trailers of that answer, names and values in turn; undefined: none. */
@@ -335,6 +337,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
       detail: this.error?.detail || attempts?.retries?.text || undefined,
       tunnel: this.tunnel,
+      filter: this.filter,
       isLogged: this.served?.filters?.isLogged !== false,
     }
   }

@@ -47,6 +47,7 @@ export class RequestHandler implements ForwardOwner {
   readonly #idleWaiters: (() => void)[] = []
   readonly #clients = new PerClient(() => new ClientCount())
   #inFlight = 0
+  #streams = 0
 
   constructor(options: HandlerOptions) {
     this.#options = options
@@ -56,6 +57,11 @@ export class RequestHandler implements ForwardOwner {
   }
 
   /** Requests and tunnels. */
+  /** Requests under way that share a connection: those whose protocol has a place of its own for the authority. */
+  get streams(): number {
+    return this.#streams
+  }
+
   get inFlight(): number {
     return this.#inFlight
   }
@@ -88,6 +94,7 @@ export class RequestHandler implements ForwardOwner {
     const snapshot = this.#options.snapshot()
     const context = new RequestContext(exchange, snapshot, this.#options.clock, this.deadlines)
     this.#inFlight++
+    if (exchange.hasOwnAuthority) this.#streams++
     try {
       if (exchange.connection.isLost) this.#drop(context)
       else if (snapshot) this.#serve(context)
@@ -138,6 +145,7 @@ export class RequestHandler implements ForwardOwner {
     if (context.isFinished) return
     context.isFinished = true
     this.#inFlight--
+    if (context.exchange.hasOwnAuthority) this.#streams--
     this.#leaveClient(context)
     context.releaseLeases()
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
@@ -227,13 +235,17 @@ export class RequestHandler implements ForwardOwner {
       const outcome = filters[at]!.request(context)
       if (outcome === undefined) continue
       if (!(outcome instanceof PendingOutcome)) {
+        context.filter = filters[at]!.name
         this.#conclude(context, outcome)
         return
       }
       new FilterWait(context, outcome, {
         resume: (found) => {
           if (found === undefined) this.#ask(context, chain, at + 1, host)
-          else this.#conclude(context, found)
+          else {
+            context.filter = filters[at]!.name
+            this.#conclude(context, found)
+          }
         },
         fail: (error) => this.fail(context, error),
         finish: () => this.finish(context, false),

@@ -131,6 +131,19 @@ export const SETTINGS = {
       advanced: true,
       doc: 'Most endpoints that have metrics of their own; the label "others" adds up the requests of all further endpoints.',
     }),
+    byRoute: boolean({
+      default: false,
+      restart: true,
+      doc: 'Count requests by route, with the label "route", and not only by Ingress and Service.',
+    }),
+    requestSeries: integer({
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      restart: true,
+      advanced: true,
+      doc: 'Most combinations of Ingress, Service and route whose requests are counted apart; further ones are counted together as "other".',
+    }),
   },
   dns: {
     enabled: boolean({

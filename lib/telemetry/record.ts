@@ -54,6 +54,8 @@ export type RequestRecord = Readonly<{
   /** For the log alone: may name addresses. */
   detail: string | undefined
   tunnel: boolean
+  /** The name of the filter that answered or refused it; undefined: none did. */
+  filter: string | undefined
   /** False: the access log has no line of it. */
   isLogged: boolean
 }>

@@ -28,6 +28,10 @@ export type Carrier = {
   readonly inFlight: number
   /** The tunnels among them. */
   readonly tunnels: number
+  /** Requests of HTTP/2 under way. */
+  readonly streams: number
+  /** Requests that wait for a place, by upstream. */
+  queued(): Iterable<readonly [string, number]>
   readonly buffered: BufferedBytes
   readonly logLinesDropped: number
   /** Begins the file of the access log anew. */

@@ -28,7 +28,8 @@ class WorkerProcess {
     const { worker, settings, defaultCertificate, ticketSecret, affinitySecret, dataFolder, processes } = start
     process.title = `portico worker ${worker}`
     const destination = new LogDestination({ fd: STDOUT })
-    const counts = new RequestCounts()
+    const { byRoute, requestSeries } = settings.metrics
+    const counts = new RequestCounts({ byRoute, maxSeries: requestSeries })
     this.#log = createLog(settings.log, destination)
     this.#traffic = new Traffic({
       settings,

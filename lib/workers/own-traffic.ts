@@ -51,6 +51,14 @@ export class OwnTraffic implements Carrier {
     return this.#traffic.tunnels
   }
 
+  get streams(): number {
+    return this.#traffic.streams
+  }
+
+  queued(): Iterable<readonly [string, number]> {
+    return this.#traffic.queued()
+  }
+
   get buffered(): BufferedBytes {
     return this.#traffic.buffered
   }

@@ -140,7 +140,7 @@ export class Traffic {
     this.#accessLog = new AccessWriter({ log, stdout, settings, worker })
     const hint = createLoopbackHint(log)
     this.#onFinish = (record, facts) => {
-      counts.observe(record)
+      counts.observe(record, facts)
       if (this.#settings.log.access && record.isLogged) this.#accessLog.request(record, facts)
       hint(record.error, record.endpoint)
     }
@@ -184,6 +184,16 @@ export class Traffic {
   /** Upgraded connections under way. */
   get tunnels(): number {
     return this.#handler.tunnels
+  }
+
+  /** Requests of HTTP/2 under way. */
+  get streams(): number {
+    return this.#handler.streams
+  }
+
+  /** Requests that wait for a place, by upstream. */
+  queued(): Iterable<readonly [UpstreamKey, number]> {
+    return this.#registry.queued()
   }
 
   get buffered(): BufferedBytes {
@@ -352,6 +362,8 @@ export class Traffic {
       },
       defaultCertificate,
       ticketSecret,
+      onHandshake: (version, isResumed) => this.#options.counts.countHandshake(version, isResumed),
+      onHandshakeFailure: (reason) => this.#options.counts.countHandshakeFailure(reason),
       strictSni: () => this.#settings.https.strictSni,
       clock,
       log,

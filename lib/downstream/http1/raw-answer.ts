@@ -45,6 +45,7 @@ export function answerRaw(socket: Socket, error: GatewayError, method: string, o
     error: error.code,
     detail: error.detail || undefined,
     tunnel: false,
+    filter: undefined,
     isLogged: true,
   })
 }
