@@ -54,8 +54,8 @@ export function prepareShutdown(terminal: Terminal): Shutdown {
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) host.on(signal, () => void stop(signal))
   host.on('SIGHUP', () => void gateway?.reload())
-  // Tools that rotate logs may send SIGUSR1, for which Node would open its debugger.
-  host.on('SIGUSR1', () => {})
+  // At SIGUSR1 Node would open its debugger.
+  host.on('SIGUSR1', () => gateway?.reopenLog())
   host.on('uncaughtException', (error) => void crash('uncaught exception', error))
   host.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
   return {

@@ -43,6 +43,7 @@ import { type GivenSettings, listGiven } from './settings/given.ts'
 import type { Settings } from './settings/table.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
+import { LogRotation } from './telemetry/log-rotation.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
 import { RequestCounts } from './telemetry/request-counts.ts'
 import type { Carrier } from './workers/carrier.ts'
@@ -82,6 +83,8 @@ export type Gateway = {
   start(): Promise<void>
   /** Reads everything anew; resolves when the outcome is in force. */
   reload(): Promise<void>
+  /** Begins the file of the access log anew, after another program has renamed it. */
+  reopenLog(): void
   /** Drains and closes: `forced` where requests or tunnels were cut at the deadline. A second call cuts at once. */
   stop(): Promise<'clean' | 'forced'>
   /** Tells of reloads. The log tells of them only where there is no listener. */
@@ -141,11 +144,12 @@ class GatewayProcess implements Gateway {
   readonly #settings: Settings
   readonly #events = new EventEmitter<GatewayEvents>()
   readonly #metrics: Metrics
-  readonly #counts = new RequestCounts()
+  readonly #counts: RequestCounts
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #observation: Observation
   readonly #orders = new Orders({ maintain: (filters) => addFilter(filters, MAINTENANCE_BY_HAND) })
+  #rotation: LogRotation | undefined
   #health: HealthObserver | undefined
   #names: NameObserver | undefined
   readonly #loader: ConfigurationLoader
@@ -178,15 +182,19 @@ class GatewayProcess implements Gateway {
     this.#reloads = new ReloadHistory(this.#clock)
     this.#ownsLog = input.log === undefined
     this.log = input.log ?? createLog(settings.log, this.#destination)
+    this.#counts = new RequestCounts({ byRoute: settings.metrics.byRoute, maxSeries: settings.metrics.requestSeries })
     this.#metrics = createMetrics({
       counts: this.#counts,
       version: this.#version,
       endpointSeries: settings.metrics.endpointSeries,
+      withNginxNames: settings.compatibility === 'ingress-nginx',
     })
     this.#metrics.watch({
       requestsInFlight: () => this.inFlight,
       tunnelsOpen: () => this.#carrier?.tunnels ?? 0,
       buffered: () => this.#carrier?.buffered ?? { memory: 0, file: 0 },
+      streams: () => this.#carrier?.streams ?? 0,
+      queued: () => this.#carrier?.queued() ?? [],
       connections: () => this.#carrier?.connections() ?? [],
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
@@ -260,11 +268,16 @@ class GatewayProcess implements Gateway {
     // What was observed while the ports were opened.
     if (this.served !== first) await this.#apply(this.served)
     this.#metrics.reload(true, describeConfiguration(this.served))
+    if (this.#settings.accessLog.to === 'file') this.#rotation = this.#createRotation()
     if (this.#settings.watch) await this.#startWatch()
   }
 
   async reload(): Promise<void> {
     await this.#reloader.reload()
+  }
+
+  reopenLog(): void {
+    this.#carrier?.reopenLog()
   }
 
   stop(): Promise<'clean' | 'forced'> {
@@ -354,6 +367,18 @@ class GatewayProcess implements Gateway {
     })
   }
 
+  #createRotation(): LogRotation {
+    return new LogRotation({
+      path: this.#settings.accessLog.file,
+      limits: () => {
+        const { fileBytes, oldFiles } = this.served.settings.accessLog
+        return { bytes: fileBytes, oldFiles }
+      },
+      onRotated: () => this.reopenLog(),
+      onTrouble: (reason) => this.log.warn({ reason }, 'the file of the access log cannot be renamed: it grows on'),
+    })
+  }
+
   async #openDns(): Promise<void> {
     const { DnsServer } = await import('./dns/server.ts')
     const { listDns } = await import('./dns/listing.ts')
@@ -375,6 +400,7 @@ class GatewayProcess implements Gateway {
       settings,
       clock: this.#clock,
       log: this.log,
+      stdout: this.#ownsLog ? this.#destination : undefined,
       counts: this.#counts,
       defaultCertificate: this.#defaultCertificate,
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
@@ -422,6 +448,7 @@ class GatewayProcess implements Gateway {
   async #close(): Promise<void> {
     this.#state = 'stopped'
     this.#closeWatch()
+    this.#rotation?.close()
     this.#observation.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])

@@ -22,8 +22,8 @@ import { keepChild } from './helpers/kept-child.ts'
 type Row = { request: string; expected: string }
 type Answer = { status: number; headers: http.IncomingHttpHeaders; cookie: string | undefined; body: string }
 
-/** Needs Docker, not a request: `npm run test:external` runs it. */
-const elsewhere = new Set(['docker-compose', 'demo'])
+/** Needs Docker or Prometheus, not a request: `npm run test:external` runs it. */
+const elsewhere = new Set(['docker-compose', 'demo', 'monitoring'])
 
 /** Ports that an example opens, its Services' included; those of the gateway itself are not its own. */
 const FIXED = /(?<![\d.])(?:19\d{3}|3018\d|8000)(?!\d)/g

@@ -5,9 +5,12 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, get, request } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { findFreePorts } from './helpers/free-ports.ts'
+import { connectH2, requestH2 } from './helpers/h2-client.ts'
+import { connectRaw } from './helpers/raw-client.ts'
 import { type RunningGateway, readMetrics, runGateway } from './helpers/running-gateway.ts'
 import { until } from './helpers/until.ts'
 
@@ -202,4 +205,52 @@ t.test('promtool finds no fault', async (t) => {
     const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: page, encoding: 'utf8' })
     t.equal(status, 0, stdout + stderr)
   })
+})
+
+t.test(
+  'handshakes are counted by version, and failures by their reason; a filter that refuses by its name',
+  async (t) => {
+    const { running } = await start(t, '1')
+    const session = connectH2(t, running.https, { tls: true })
+    t.equal((await requestH2(session, { ':path': '/', ':authority': 'web.test' })).status, 200)
+    const plain = await connectRaw(running.https)
+    await plain.send('GET / HTTP/1.1\r\nHost: web.test\r\n\r\n').response()
+    plain.destroy()
+    const old = tlsConnect({
+      host: '127.0.0.1',
+      port: running.https,
+      maxVersion: 'TLSv1.1',
+      minVersion: 'TLSv1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    })
+    await once(old, 'error')
+    await untilCounted(running, {
+      'portico_tls_handshakes_total{version="TLSv1.3",kind="full"}': 1,
+      'portico_tls_handshake_failures_total{reason="plain_http"}': 1,
+      'portico_tls_handshake_failures_total{reason="version"}': 1,
+      portico_http2_streams_open: 0,
+    })
+    const page = await readMetrics(running)
+    t.match(page, /^portico_worker_memory_bytes\{worker="1",kind="heap_used"\} \d+$/m)
+    t.match(page, /^portico_worker_event_loop_delay_seconds\{worker="1",stat="p99"\} [\d.e-]+$/m)
+  },
+)
+
+t.test('Accept decides the form, and OpenMetrics has the trace id of a request', async (t) => {
+  const { running } = await start(t, '1')
+  const trace = '0af7651916cd43dd8448eb211c80319c'
+  const headers = { traceparent: `00-${trace}-b7ad6b7169203331-01` }
+  const [answer] = await once(get({ host: '127.0.0.1', port: running.http, agent: false, headers }), 'response')
+  await text(answer)
+  const where = `http://127.0.0.1:${running.gateway.ports.admin}/metrics`
+  const scrape = (accept: string) => fetch(where, { headers: { accept } })
+  await until(async () => /trace_id/.test(await (await scrape('application/openmetrics-text')).text()))
+  const open = await scrape('application/openmetrics-text; version=1.0.0')
+  t.match(open.headers.get('content-type'), 'application/openmetrics-text; version=1.0.0; charset=utf-8')
+  const page = await open.text()
+  t.match(page, `# {trace_id="${trace}"}`)
+  t.match(page, /\n# EOF\n$/)
+  const plain = await scrape('text/plain')
+  t.match(plain.headers.get('content-type'), 'text/plain; version=0.0.4')
+  t.notMatch(await plain.text(), /trace_id|# EOF/)
 })

@@ -29,7 +29,7 @@ import type { GivenSettings } from '../settings/given.ts'
 import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { chooseMetricsForm, type Metrics, OPENMETRICS_TYPE } from '../telemetry/metrics.ts'
 import type { TrafficSource } from '../telemetry/request-records.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
@@ -134,7 +134,7 @@ const INDEX = [
   '/dashboard/ what is served and how it does, for a browser',
   '/livez      the process answers',
   '/readyz     it may be sent traffic (also /healthz)',
-  '/metrics    Prometheus text format',
+  '/metrics    Prometheus text format, or OpenMetrics by Accept',
   ...Object.keys(VIEWS).map((name) => `/api/v1/${name}`),
   '/api/v1/explain?url=URL   how a request would be served now',
   '/api/v1/requests          the last requests; /ID one of them, /stream as they end',
@@ -231,9 +231,11 @@ function createApp(options: AdminOptions): FastifyInstance {
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))
   const answers = new AnswerMaker()
-  app.get('/metrics', async (_request, reply) =>
-    reply.type(metrics.contentType).send(await answers.make('metrics', refresh, () => metrics.text())),
-  )
+  app.get('/metrics', async ({ headers }, reply) => {
+    const form = chooseMetricsForm(headers.accept)
+    const text = await answers.make(`metrics ${form}`, refresh, () => metrics.text(form))
+    return reply.type(form === 'openmetrics' ? OPENMETRICS_TYPE : metrics.contentType).send(text)
+  })
   for (const [name, view] of Object.entries(VIEWS)) {
     const prepare = LIVE_VIEWS.has(name) ? refresh : async () => {}
     app.get(`/api/v1/${name}`, async (_request, reply) => {

@@ -1,7 +1,7 @@
 /** Hides what may be secret in the target of a request: the log and the records of requests show targets. HOT */
 import { decodeParameter } from './query.ts'
 
-const HIDDEN = '…'
+const HIDDEN = '***'
 /** `http://user:password@host`, as an absolute target may begin. */
 const USER_INFO = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i
 /** A longer name counts as secret: nobody reads it, and comparing it would cost. */
@@ -24,7 +24,7 @@ export function compileRedaction(names: readonly string[]): RegExp {
 }
 
 /**
- * The target with `…` in the place of values that may be secret: those of the query parameters whose decoded names `keys` matches, and user
+ * The target with `***` in the place of values that may be secret: those of the query parameters whose decoded names `keys` matches, and user
  * name and password of an absolute target. `keys` has no flag `g` or `y`.
  */
 export function redactTarget(target: string, keys: RegExp): string {

@@ -6,7 +6,8 @@ import type { ExchangeHandler } from '../request/exchange.ts'
 import type { HostIndex } from '../routing/host-index.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestObserver } from '../telemetry/record.ts'
+import type { HandshakeFailure } from '../telemetry/request-counts.ts'
 import { FastLane } from './fast-lane/fast-lane.ts'
 import { Http1Door } from './http1/http1-door.ts'
 import { createHttp2Door } from './http2/http2-door.ts'
@@ -18,7 +19,7 @@ export type DoorsOptions = {
   settings: Settings
   handler: ExchangeHandler
   /** Called once for each answer to what could not be read as a request; the handler tells of the requests. */
-  onFinish: (record: RequestRecord) => void
+  onFinish: RequestObserver
   certificates: () => HostIndex<CertificateBinding> | undefined
   /** `https` alone needs it. */
   defaultCertificate: Certificate | undefined
@@ -28,6 +29,9 @@ export type DoorsOptions = {
   strictSni?: () => boolean
   /** 32 bytes from which session ticket keys are made, so that all processes that have them resume each other's sessions; left out, Node makes its own. */
   ticketSecret?: Buffer
+  /** TLS has been agreed upon, or has not. */
+  onHandshake?: (version: string, isResumed: boolean) => void
+  onHandshakeFailure?: (reason: HandshakeFailure) => void
   clock?: Clock
   log: Log
 }

@@ -9,6 +9,8 @@ export type Step = Readonly<{
   request: Ask
   /** The filters that are asked: one, or all whose checks are joined. */
   filters: readonly Filter[]
+  /** The name of the first of them, for metrics; `''` where nobody named it. */
+  name: string
 }>
 
 /**
@@ -19,19 +21,23 @@ export type Step = Readonly<{
 export function listSteps(
   filters: readonly Filter[],
   owners: readonly (ResourceRef | undefined)[] = [],
+  names: readonly string[] = [],
 ): readonly Step[] {
+  const nameOf = (filter: Filter | undefined) => (filter && names[filters.indexOf(filter)]) ?? ''
   const joining = filters.findIndex(({ joinsChecks }) => joinsChecks)
   const checking = filters.filter(({ check }, at) => check !== undefined && isSame(owners[at], owners[joining]))
   const isJoined = joining >= 0 && checking.length > 1
   const joined: Step = {
     request: joinChecks(checking.map((filter) => (request) => filter.check!(request))),
     filters: checking,
+    name: nameOf(checking[0]),
   }
   return filters.flatMap((filter) => {
     const steps: Step[] = []
-    if (filter.request) steps.push({ request: (request) => filter.request!(request), filters: [filter] })
+    if (filter.request)
+      steps.push({ request: (request) => filter.request!(request), filters: [filter], name: nameOf(filter) })
     if (filter.check && !(isJoined && checking.includes(filter)))
-      steps.push({ request: (request) => filter.check!(request), filters: [filter] })
+      steps.push({ request: (request) => filter.check!(request), filters: [filter], name: nameOf(filter) })
     if (isJoined && filter === checking[0]) steps.push(joined)
     return steps
   })

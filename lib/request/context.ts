@@ -8,6 +8,7 @@ import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
+import { readTraceparent } from '../base/trace-context.ts'
 import { Notes } from '../filters/notes.ts'
 import {
   type FilterRequest,
@@ -17,15 +18,16 @@ import {
   QuestionFailure,
   type TlsFacts,
 } from '../filters/spec.ts'
-import { findRequestField } from '../http1/field-line.ts'
+import { findField, findRequestField } from '../http1/field-line.ts'
 import { mayHave } from '../http1/name-traces.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedListener, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestCourse } from '../telemetry/course.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestFacts, RequestRecord } from '../telemetry/record.ts'
 import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import type { AttemptSubject, Attempts } from './attempts.ts'
 import { type AskedChain, type FilterStop, type FilterWaitTime, tellCourse } from './course.ts'
@@ -38,7 +40,9 @@ import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 import { Trace } from './trace.ts'
 
-export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequest {
+const GRPC_STATUS = 'grpc-status'
+
+export class RequestContext implements AttemptSubject, FilterRequest, RequestFacts, RoutedRequest {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
@@ -91,6 +95,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   status: number = 0
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
+  /** The head of the endpoint's answer that goes to the client; undefined as long as there is none. */
+  answered: ResponseHead | undefined = undefined
+  /** Trailers of that answer, names and values in turn; undefined: none. */
+  trailers: readonly string[] | undefined = undefined
   /** The count of its client's requests under way; undefined where the request is not counted. */
   clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
@@ -223,6 +231,10 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.clientAddress === peerAddress ? peerNetwork : findClientNetwork(this.clientAddress)
   }
 
+  get traceId(): string | undefined {
+    return this.trace?.traceId ?? readTraceparent(this.field('traceparent') ?? '')?.traceId
+  }
+
   /** Its peer is one of the trusted proxies. */
   get isFromTrusted(): boolean {
     return isTrustedPeer(this.exchange.connection.peerAddress, this.settings)
@@ -321,6 +333,21 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return undefined
   }
 
+  // RequestFacts
+
+  get grpcStatus(): string | undefined {
+    const { answered, trailers } = this
+    const at = trailers?.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === GRPC_STATUS) ?? -1
+    if (at >= 0) return trailers![at + 1]
+    return answered && mayHave(GRPC_STATUS, answered.fronts, answered.backs)
+      ? findField(answered.lines, GRPC_STATUS)
+      : undefined
+  }
+
+  field(name: string): string | undefined {
+    return this.fields === undefined ? undefined : this.header(name)
+  }
+
   /** Of the host that the client asked for, as far as it is known. */
   get clientHostname(): string {
     const { told, hostname } = this
@@ -378,6 +405,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
       detail: this.error?.detail || attempts?.retries?.text || undefined,
       tunnel: this.tunnel,
+      filter: this.stop && this.stop.chain.nameStep(this.stop.index),
       isLogged: this.served?.filters?.isLogged !== false,
     }
   }

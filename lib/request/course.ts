@@ -1,5 +1,4 @@
 /** Tells how a request went on, out of the numbers that were noted of it. */
-import { readTraceparent } from '../base/trace-context.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import type { FilterCourse, FilterEffect, RequestCourse } from '../telemetry/course.ts'
 import type { Attempts } from './attempts.ts'
@@ -25,9 +24,7 @@ export type CourseSubject = {
   readonly turn: number
   readonly matchedAt: number
   readonly attempts: Attempts | undefined
-  readonly fields: object | undefined
-  header(name: string): string | undefined
-  readonly trace: Readonly<{ traceId: string }> | undefined
+  readonly traceId: string | undefined
   readonly asked: readonly AskedChain[] | undefined
   readonly filterWaits: readonly FilterWaitTime[] | undefined
   readonly stop: FilterStop | undefined
@@ -37,7 +34,7 @@ export type CourseSubject = {
 }
 
 export function tellCourse(context: CourseSubject): RequestCourse {
-  const { attempts, fields, matchedAt, turn, startedMonotonic: origin } = context
+  const { attempts, matchedAt, turn, startedMonotonic: origin } = context
   const { acceptedAt, securedAt } = context.exchange.connection
   const tries = [...(attempts?.earlierTries ?? []), ...(attempts?.lastTry ? [attempts.lastTry] : [])]
   return {
@@ -48,7 +45,7 @@ export function tellCourse(context: CourseSubject): RequestCourse {
     filters: tellFilters(context),
     wantedAt: attempts === undefined || attempts.wantedAt === 0 ? undefined : attempts.wantedAt - origin,
     tries: tries.map((each) => each.tell(origin)),
-    traceId: context.trace?.traceId ?? (fields && readTraceparent(context.header('traceparent') ?? '')?.traceId),
+    traceId: context.traceId,
   }
 }
 

@@ -356,6 +356,7 @@ export class Forward
       return
     }
     context.upstreamMs = upstreamMs
+    context.answered = head
     context.status = status
     this.#attempts.settleAnswer(status, now)
     this.#dropKept()
@@ -422,6 +423,7 @@ export class Forward
     this.#stop()
     this.#call = undefined
     const kept = filterTrailers(trailers)
+    if (kept.length > 0) this.context.trailers = kept
     answer.end(this.context.served!.filters?.filterResponseTrailers(kept) ?? kept)
     if (this.context.isFinished || answer.pendingBytes === 0) return
     this.#attempts.noteEnd()

@@ -12,8 +12,7 @@ import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
 import { describeNearest } from '../routing/nearest-route.ts'
 import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
 import type { ServedHost, ServedRoute, ServedTable, Snapshot } from '../snapshot/snapshot.ts'
-import type { CourseTeller } from '../telemetry/course.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestObserver } from '../telemetry/record.ts'
 import { findAsked } from './answer.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
@@ -35,8 +34,7 @@ export type HandlerOptions = Readonly<{
   snapshot: () => Snapshot | undefined
   clock: Clock
   spools: Spools
-  /** `teller` tells more of it, as long as the call lasts. */
-  onFinish: (record: RequestRecord, teller: CourseTeller) => void
+  onFinish: RequestObserver
   /** A copy of a request, which was for this upstream, is over, or was not made. */
   onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
@@ -58,6 +56,7 @@ export class RequestHandler implements ForwardOwner {
   /** What is nearest to a request without a route is looked for so often in a second: it may take a millisecond. */
   readonly #nearGate = new SecondGate(MOST_NEAREST)
   #inFlight = 0
+  #streams = 0
 
   constructor(options: HandlerOptions) {
     this.#options = options
@@ -67,6 +66,11 @@ export class RequestHandler implements ForwardOwner {
   }
 
   /** Requests and tunnels. */
+  /** Requests under way that share a connection: those whose protocol has a place of its own for the authority. */
+  get streams(): number {
+    return this.#streams
+  }
+
   get inFlight(): number {
     return this.#inFlight
   }
@@ -100,6 +104,7 @@ export class RequestHandler implements ForwardOwner {
     const { clock, isAdminToken } = this.#options
     const context = new RequestContext(exchange, snapshot, clock, this.deadlines, isAdminToken)
     this.#inFlight++
+    if (exchange.hasOwnAuthority) this.#streams++
     try {
       if (exchange.connection.isLost) this.#drop(context)
       else if (snapshot) this.#serve(context)
@@ -150,6 +155,7 @@ export class RequestHandler implements ForwardOwner {
     if (context.isFinished) return
     context.isFinished = true
     this.#inFlight--
+    if (context.exchange.hasOwnAuthority) this.#streams--
     this.#leaveClient(context)
     context.releaseLeases()
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()

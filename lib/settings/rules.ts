@@ -1,4 +1,6 @@
 /** Rules that settings follow beyond their types, most of them of several settings together. */
+import { existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { findAuthorityFault } from '../base/authority-file.ts'
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
@@ -72,6 +74,7 @@ export function checkRules(
   const folder = String(values.get('buffering.folder'))
   const folderFault = folder === '' ? undefined : findFolderFault(folder)
   if (folderFault) refuse('buffering.folder', folderFault, 'name a folder that this user may write', '')
+  checkAccessLog(values, refuse)
   const zone = String(values.get('dns.zone'))
   if (!isDomain(zone)) {
     refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
@@ -93,6 +96,38 @@ export function checkRules(
       )
   }
   return refused
+}
+
+type Refuse = (name: string, message: string, help: string, fallback: unknown) => void
+
+function checkAccessLog(values: ReadonlyMap<string, unknown>, refuse: Refuse): void {
+  const text = (name: string) => String(values.get(`accessLog.${name}`))
+  if (text('format') === 'template' && text('template') === '') {
+    refuse(
+      'accessLog.format',
+      'there is no accessLog.template',
+      'write the template, as in $remote_addr $status',
+      'auto',
+    )
+  }
+  const to = text('to')
+  if (to === 'syslog' && text('syslog') === '') {
+    refuse('accessLog.to', 'accessLog.syslog names no receiver', 'write it as udp://host:514 or unix:/path', 'stdout')
+  }
+  if (to !== 'file') return
+  const file = text('file')
+  const fault = file === '' ? 'there is no accessLog.file' : findFileFault(file)
+  if (fault) refuse('accessLog.to', fault, 'name a file in a folder that this user may write', 'stdout')
+}
+
+/** Why lines cannot be put into a file; undefined: they can. */
+function findFileFault(path: string): string | undefined {
+  const folder = dirname(path)
+  if (!existsSync(folder)) return `the folder ${folder} does not exist`
+  if (!existsSync(path)) return findFolderFault(folder)
+  // A device takes lines too: /dev/stderr.
+  if (statSync(path).isDirectory()) return `${path} is a folder`
+  return undefined
 }
 
 /** A DNS name of labels as hosts have them, with its last dot or without. */

@@ -2,6 +2,7 @@
  * Every setting, once: its type, default, and what it does. From this table come the `Settings` type, the loader's checks,
  * `config/portico.yaml`, the JSON Schema, and the environment variables (`http.port` is `PORTICO_HTTP_PORT`).
  */
+import { FACILITIES } from '../base/syslog-facility.ts'
 import { TOKEN_FORM } from '../base/token-file.ts'
 import type { SettingTable, Values } from './tree.ts'
 import { address } from './types/address.ts'
@@ -15,6 +16,7 @@ import { codes } from './types/codes.ts'
 import { duration } from './types/duration.ts'
 import { endpoints } from './types/endpoints.ts'
 import { integer } from './types/integer.ts'
+import { logFields, logTemplate } from './types/log-template.ts'
 import { options } from './types/options.ts'
 import { percent } from './types/percent.ts'
 import { port } from './types/port.ts'
@@ -154,6 +156,19 @@ export const SETTINGS = {
       restart: true,
       advanced: true,
       doc: 'Most endpoints that have metrics of their own; the label "others" adds up the requests of all further endpoints.',
+    }),
+    byRoute: boolean({
+      default: false,
+      restart: true,
+      doc: 'Count requests by route, with the label "route", and not only by Ingress and Service.',
+    }),
+    requestSeries: integer({
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      restart: true,
+      advanced: true,
+      doc: 'Most combinations of Ingress, Service and route whose requests are counted apart; further ones are counted together as "other".',
     }),
   },
   dns: {
@@ -465,6 +480,77 @@ export const SETTINGS = {
     access: boolean({ default: true, doc: 'Log each request.' }),
   },
   accessLog: {
+    format: choice(['auto', 'json', 'common', 'combined', 'ingress-nginx', 'template'], {
+      default: 'auto',
+      doc: 'Lines of requests: JSON, the Common or the Combined Log Format, the default format of ingress-nginx, or accessLog.template. auto is as log.format says on standard output, and JSON elsewhere.',
+    }),
+    template: logTemplate({
+      default: '',
+      doc: 'Line of a request, as nginx has formats of its log: $remote_addr "$request" $status $code (docs/logs.md lists the fields).',
+    }),
+    escape: choice(['text', 'json'], {
+      default: 'text',
+      advanced: true,
+      doc: 'How texts are escaped in a template: as nginx does by default, with - for nothing, or as in strings of JSON.',
+    }),
+    fields: logFields({
+      default: [],
+      advanced: true,
+      doc: 'Fields of templates that JSON lines have besides: trace_id, tls_version, http_referer.',
+    }),
+    to: choice(['stdout', 'file', 'syslog'], {
+      default: 'stdout',
+      restart: true,
+      doc: 'Where lines of requests go.',
+    }),
+    file: string({
+      default: '',
+      restart: true,
+      doc: 'File of lines of requests. All workers write it; it is opened anew at SIGUSR1.',
+    }),
+    fileBytes: bytes({
+      default: 0,
+      min: 0,
+      advanced: true,
+      doc: 'The file is renamed to FILE.1 when it has so many bytes, and a new one begun; 0 is never.',
+    }),
+    oldFiles: integer({
+      default: 5,
+      min: 0,
+      max: 1000,
+      advanced: true,
+      doc: 'Files that were renamed for their size and are kept; the oldest is deleted.',
+    }),
+    syslog: string({
+      default: '',
+      restart: true,
+      advanced: true,
+      pattern: '^(?:udp://(?:[^/:\\[\\]\\s]+|\\[[0-9a-fA-F:.]+\\])(?::[0-9]{1,5})?|unix:/\\S{1,106})?$',
+      form: 'udp://host:port or unix:/path',
+      doc: 'Receiver of syslog messages (RFC 5424): udp://host:514, or unix:/path for a stream socket.',
+    }),
+    syslogFacility: choice(FACILITIES, {
+      default: 'local7',
+      restart: true,
+      advanced: true,
+      doc: 'Facility of syslog messages.',
+    }),
+    sample: integer({
+      default: 1,
+      min: 0,
+      doc: 'One of so many requests is logged, by chance; 0: none but those of accessLog.failures and accessLog.slow.',
+    }),
+    failures: choice(['5xx', '4xx', 'none'], {
+      default: '5xx',
+      advanced: true,
+      doc: 'Requests that are logged whatever accessLog.sample says: with statuses from 500 or from 400 on, and with answers that broke off.',
+    }),
+    slow: duration({
+      default: 0,
+      min: 0,
+      advanced: true,
+      doc: 'Requests that take so long are logged whatever accessLog.sample says; 0: no request is slow.',
+    }),
     redact: strings({
       default: REDACTED,
       advanced: true,

@@ -4,7 +4,9 @@
  */
 
 import type { Logger as Log } from 'pino'
+import { redactTarget } from '../base/redact.ts'
 import { escapeText, type Paint } from '../base/terminal-text.ts'
+import { roundMs } from './access-field.ts'
 import type { ConnectionRecord, RequestRecord } from './record.ts'
 
 /** The constant messages of access lines, by which the pretty printer knows them. */
@@ -12,8 +14,8 @@ export const ACCESS_MESSAGE = 'request'
 export const CONNECTION_MESSAGE = 'connection'
 
 /** The longest texts, in UTF-16 units. */
-const MAX_TARGET = 2048
-const MAX_TEXT = 512
+export const MAX_TARGET = 2048
+export const MAX_TEXT = 512
 const PLAIN = /^[\x20-\x7e]*$/
 
 /** An access line in the log. Fields that do not apply are left out. */
@@ -56,42 +58,47 @@ export type ConnectionFields = Readonly<{
 }>
 
 /** Logs at every level of `log` except silent: the setting `log.access` alone decides about access lines. */
-export function createAccessLog(log: Log): (record: RequestRecord) => void {
+export function createAccessLog(log: Log): (record: RequestRecord, secretKeys?: RegExp) => void {
   const access = log.child({}, { level: 'info' })
-  return (record) => {
-    if (log.level !== 'silent') access.info(accessFields(record), ACCESS_MESSAGE)
+  return (record, secretKeys) => {
+    if (log.level !== 'silent') access.info(accessFields(record, secretKeys), ACCESS_MESSAGE)
   }
 }
 
 /** The same for connections at L4. */
 export function createConnectionLog(log: Log): (record: ConnectionRecord) => void {
   const access = log.child({}, { level: 'info' })
-  return ({ listener, clientAddress, endpoint, tries, bytesIn, bytesOut, durationMs, error, detail }) => {
-    if (log.level === 'silent') return
-    const fields: ConnectionFields = {
-      client: clientAddress,
-      listener,
-      endpoint,
-      tries,
-      bytes_in: bytesIn,
-      bytes_out: bytesOut,
-      duration_ms: roundMs(durationMs),
-      code: error,
-      detail: detail === undefined ? undefined : cleanText(detail, MAX_TARGET),
-    }
-    access.info(fields, CONNECTION_MESSAGE)
+  return (record) => {
+    if (log.level !== 'silent') access.info(connectionFields(record), CONNECTION_MESSAGE)
   }
 }
 
-export function accessFields(record: RequestRecord): AccessFields {
+export function connectionFields(record: ConnectionRecord): ConnectionFields {
+  const { listener, clientAddress, endpoint, tries, bytesIn, bytesOut, durationMs, error, detail } = record
+  return {
+    client: clientAddress,
+    listener,
+    endpoint,
+    tries,
+    bytes_in: bytesIn,
+    bytes_out: bytesOut,
+    duration_ms: roundMs(durationMs),
+    code: error,
+    detail: detail === undefined ? undefined : cleanText(detail, MAX_TARGET),
+  }
+}
+
+/** `secretKeys`: names of query parameters whose values are hidden. */
+export function accessFields(record: RequestRecord, secretKeys?: RegExp): AccessFields {
   const { labels } = record
+  const hide = (text: string) => (secretKeys === undefined ? text : redactTarget(text, secretKeys))
   return {
     request_id: cleanText(record.id, MAX_TEXT),
     client: record.clientAddress,
     peer: record.peerAddress,
     host: cleanText(record.authority, MAX_TEXT),
     method: cleanText(record.method, MAX_TEXT),
-    target: cleanText(record.target, MAX_TARGET),
+    target: cleanText(hide(record.target), MAX_TARGET),
     protocol: record.protocol,
     scheme: record.scheme,
     status: record.status,
@@ -105,7 +112,7 @@ export function accessFields(record: RequestRecord): AccessFields {
     endpoint: record.endpoint,
     tries: record.tries,
     code: record.error,
-    detail: record.detail === undefined ? undefined : cleanText(record.detail, MAX_TARGET),
+    detail: record.detail === undefined ? undefined : cleanText(hide(record.detail), MAX_TARGET),
     user_agent: record.userAgent === undefined ? undefined : cleanText(record.userAgent, MAX_TEXT),
     tunnel: record.tunnel || undefined,
   }
@@ -145,11 +152,8 @@ function printMs(time: number): string {
   return time < 10 && !Number.isInteger(time) ? `${time.toFixed(1)} ms` : `${Math.round(time)} ms`
 }
 
-function cleanText(text: string, limit: number): string {
+/** Bounded, and harmless on a terminal. */
+export function cleanText(text: string, limit: number): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
   return PLAIN.test(cut) ? cut : escapeText(cut)
-}
-
-function roundMs(time: number): number {
-  return Math.round(time * 1000) / 1000
 }

@@ -19,6 +19,8 @@ export type LogDestinationOptions = {
   fd: number
   /** Most bytes waiting to be written; further lines are dropped. */
   maxPending?: number
+  /** Its lines are of another form than those of the log: no line tells of those that were dropped. */
+  isForeign?: boolean
 }
 
 export class LogDestination {
@@ -26,7 +28,10 @@ export class LogDestination {
   dropped = 0
   readonly #write: Write
   readonly #maxPending: number
-  #lines: string[] = []
+  readonly #isForeign: boolean
+  #texts: string[] = []
+  /** Lines in these texts. */
+  #count = 0
   #pending = 0
   #isWriting = false
   /** Dropped lines that the log does not report yet. */
@@ -34,19 +39,21 @@ export class LogDestination {
   #isBroken = false
   #waiting: (() => void)[] = []
 
-  constructor({ fd, maxPending = MAX_PENDING }: LogDestinationOptions) {
+  constructor({ fd, maxPending = MAX_PENDING, isForeign = false }: LogDestinationOptions) {
     this.#write = isPipe(fd) ? pipeWriter(fd) : (bytes, done) => write(fd, bytes, done)
     this.#maxPending = maxPending
+    this.#isForeign = isForeign
   }
 
-  /** `line` ends with a line feed. */
-  write(line: string): void {
-    if (this.#isBroken || this.#pending + line.length > this.#maxPending) {
-      this.#drop(1)
+  /** `text` is so many lines, each of which ends with a line feed. */
+  write(text: string, lines: number = 1): void {
+    if (this.#isBroken || this.#pending + text.length > this.#maxPending) {
+      this.#drop(lines)
       return
     }
-    this.#lines.push(line)
-    this.#pending += line.length
+    this.#texts.push(text)
+    this.#count += lines
+    this.#pending += text.length
     if (!this.#isWriting) this.#writeNext()
   }
 
@@ -57,21 +64,22 @@ export class LogDestination {
   }
 
   #writeNext(): void {
-    if (this.#lines.length === 0) {
+    if (this.#texts.length === 0) {
       this.#isWriting = false
       for (const done of this.#waiting.splice(0)) done()
       return
     }
     this.#isWriting = true
-    const count = this.#lines.length
-    const reported = this.#unreported
+    const count = this.#count
+    const reported = this.#isForeign ? 0 : this.#unreported
     if (reported > 0) {
       const report = { level: 'warn', time: new Date().toISOString(), lines: reported, msg: 'log lines were dropped' }
-      this.#lines.unshift(`${JSON.stringify(report)}\n`)
+      this.#texts.unshift(`${JSON.stringify(report)}\n`)
       this.#unreported = 0
     }
-    const bytes = Buffer.from(this.#lines.join(''))
-    this.#lines = []
+    const bytes = Buffer.from(this.#texts.join(''))
+    this.#texts = []
+    this.#count = 0
     this.#writeBytes(bytes, count, reported)
   }
 
@@ -92,7 +100,7 @@ export class LogDestination {
         return
       }
       this.#pending = 0
-      for (const line of this.#lines) this.#pending += line.length
+      for (const text of this.#texts) this.#pending += text.length
       this.#writeNext()
     })
   }

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
+import { printTime } from '../base/clock.ts'
 import { paintAnsi, paintNothing } from '../base/terminal-text.ts'
 import {
   ACCESS_MESSAGE,
@@ -25,12 +26,16 @@ export type LogSettings = Readonly<{
 
 const STDOUT = 1
 
+/** True if lines are for people. */
+export function isPretty({ format }: LogSettings): boolean {
+  return format === 'pretty' || (format === 'auto' && isatty(STDOUT))
+}
+
 const require = createRequire(import.meta.url)
 
 /** Lines go to `stream`, by default standard output. The level may be changed at any time: `log.level = …`. */
 export function createLog(settings: LogSettings, stream: LogStream = new LogDestination({ fd: STDOUT })): Log {
   const isTerminal = isatty(STDOUT)
-  const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && isTerminal)
   return pino(
     {
       level: settings.level,
@@ -38,7 +43,7 @@ export function createLog(settings: LogSettings, stream: LogStream = new LogDest
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    isPretty ? prettyStream(stream, isTerminal && !process.env.NO_COLOR) : stream,
+    isPretty(settings) ? prettyStream(stream, isTerminal && !process.env.NO_COLOR) : stream,
   )
 }
 
@@ -67,16 +72,11 @@ function prettyStream(stream: LogStream, colour: boolean): LogStream {
           : entry.msg === CONNECTION_MESSAGE
             ? printConnection(entry as unknown as ConnectionFields, paint)
             : undefined
-      stream.write(text === undefined ? print(entry) : `${printClock(entry.time)} ${text}\n`)
+      stream.write(text === undefined ? print(entry) : `${printTime(Date.parse(entry.time))} ${text}\n`)
     },
     flush: (done) => {
       if (stream.flush) stream.flush(done)
       else done()
     },
   }
-}
-
-/** `14:03:20`, local time. */
-function printClock(time: string): string {
-  return new Date(time).toTimeString().slice(0, 8)
 }

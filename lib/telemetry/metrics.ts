@@ -1,9 +1,13 @@
-/** The metrics of the gateway, in Prometheus' text format. Label values come from configuration or a catalogue, never from a client. */
+/**
+ * The metrics of the gateway, in Prometheus' text format or as OpenMetrics. Label values come from configuration or a catalogue, never
+ * from a client.
+ */
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { Severity } from '../base/diagnostics.ts'
 import { type EndpointFigures, EndpointMetrics, type EndpointSample } from './endpoint-metrics.ts'
+import { listNginxMetrics } from './nginx-metrics.ts'
 import type { ByteCounts, RequestCounts } from './request-counts.ts'
-import { BUCKETS, type Distribution, type RequestSeries } from './request-series.ts'
+import type { Distribution, RequestSeries } from './request-series.ts'
 
 /** The configuration after a reload. */
 export type ReloadReport = Readonly<{
@@ -15,6 +19,12 @@ export type ReloadReport = Readonly<{
   certificates: readonly Readonly<{ host: string; secret: string; notAfter: number }>[]
 }>
 
+/** Bytes of memory that V8 holds, by what for. */
+export type MemoryKinds = Readonly<Record<'heap_used' | 'heap_total' | 'external' | 'array_buffers', number>>
+
+/** How late the event loop was in the last second, in seconds. */
+export type LoopDelay = Readonly<{ p50: number; p99: number; max: number }>
+
 /** One process that carries traffic. */
 export type WorkerFigures = Readonly<{
   worker: number
@@ -24,6 +34,9 @@ export type WorkerFigures = Readonly<{
   generation: number
   residentBytes: number
   heapBytes: number
+  /** Undefined before it has told. */
+  memory?: MemoryKinds | undefined
+  loopDelay?: LoopDelay | undefined
   /** User and system time, with that of the processes it replaced. */
   cpuSeconds: number
 }>
@@ -48,6 +61,10 @@ export type LiveFigures = {
   requestsInFlight: () => number
   tunnelsOpen?: () => number
   buffered?: () => BufferedBytes
+  /** Requests of HTTP/2 under way. */
+  streams?: () => number
+  /** Requests that wait for a place, by upstream. */
+  queued?: () => Iterable<readonly [upstream: string, count: number]>
   /** Open client connections by listener. */
   connections: () => Iterable<readonly [listener: string, count: number]>
   logLinesDropped?: () => number
@@ -67,11 +84,30 @@ export type Metrics = {
   /** Records a reload: `isOk` if it was accepted; `report` describes the new configuration, if it changed. */
   reload(isOk: boolean, report?: ReloadReport): void
   watch(figures: LiveFigures): void
-  text(): Promise<string>
+  /** The text format of Prometheus unless told otherwise. */
+  text(form?: MetricsForm): Promise<string>
   readonly contentType: string
 }
 
-type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
+/** OpenMetrics has exemplars besides. */
+export type MetricsForm = 'text' | 'openmetrics'
+
+export const OPENMETRICS_TYPE: string = Registry.OPENMETRICS_CONTENT_TYPE
+
+/** The form that a scraper takes, by its Accept field: OpenMetrics where it names it. */
+export function chooseMetricsForm(accept: string | undefined): MetricsForm {
+  return /application\/openmetrics-text(?!\s*;[^,]*\bq=0(?:\.0*)?\s*(?:,|;|$))/.test(accept ?? '')
+    ? 'openmetrics'
+    : 'text'
+}
+
+type Sample = {
+  metricName?: string
+  labels: Readonly<Record<string, string | number>>
+  value: number
+  /** `timestamp` in seconds since the epoch. */
+  exemplar?: Readonly<{ labelSet: Readonly<Record<string, string>>; value: number; timestamp: number }>
+}
 
 export type MetricsOptions = {
   /** The counts of all processes together. */
@@ -79,6 +115,8 @@ export type MetricsOptions = {
   readonly version?: string
   /** Most endpoints with a series of their own; 0 if absent. */
   readonly endpointSeries?: number
+  /** Metrics by the names of ingress-nginx besides. */
+  readonly withNginxNames?: boolean
 }
 
 type LabelledBytes = readonly (readonly [labels: Readonly<Record<string, string>>, bytes: ByteCounts])[]
@@ -91,10 +129,10 @@ const NAMED_AS_COUNTERS = [
 ]
 
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { counts, endpointSeries = 0 } = options
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  for (const name of NAMED_AS_COUNTERS) registry.removeSingleMetric(name)
+  const { counts, endpointSeries = 0, withNginxNames = false } = options
+  const registry = createRegistry('text')
+  const registries = new Map<MetricsForm, Registry>([['text', registry]])
+  const definitions: Definition[] = []
 
   const reloads = { success: 0, failure: 0, isLastOk: true }
   let report: ReloadReport | undefined
@@ -103,16 +141,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   const everySeries = () => [...counts.series()]
 
-  function define(type: 'counter' | 'gauge' | 'histogram', name: string, help: string, samples: () => Sample[]): void {
-    // prom-client prints any object with a name and a `get`. Its own classes would hash the labels at every increment.
-    const metric = { name, get: async () => ({ name, help, type, values: samples(), aggregator: 'sum' }) }
-    registry.registerMetric(metric as unknown as Metric)
+  function define(type: Definition['type'], name: string, help: string, samples: () => Sample[]): void {
+    const definition = { type, name, help, samples }
+    definitions.push(definition)
+    for (const [form, each] of registries) register(each, form, definition)
   }
 
   define('counter', 'portico_requests_total', 'Requests that ended.', () =>
-    everySeries().flatMap(({ ingress, service, requests }) =>
-      [...requests].flatMap(([method, statuses]) =>
-        [...statuses].map(([status, value]) => ({ labels: { ingress, service, method, status }, value })),
+    everySeries().flatMap((each) =>
+      [...each.requests].flatMap(([method, statuses]) =>
+        [...statuses].map(([status, value]) => ({ labels: { ...labelsOf(each), method, status }, value })),
       ),
     ),
   )
@@ -128,10 +166,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     "Time from the request head to the upstream's response head.",
     () => everySeries().flatMap((each) => histogramSamples('portico_upstream_response_seconds', each, each.upstream)),
   )
+  define('histogram', 'portico_request_size_bytes', "Bytes of requests' bodies; tunnels are left out.", () =>
+    everySeries().flatMap((each) => histogramSamples('portico_request_size_bytes', each, each.requestBytes)),
+  )
+  define('histogram', 'portico_response_size_bytes', "Bytes of answers' bodies; tunnels are left out.", () =>
+    everySeries().flatMap((each) => histogramSamples('portico_response_size_bytes', each, each.responseBytes)),
+  )
   const defineBytes = (name: string, help: string, list: () => LabelledBytes, read: (counts: ByteCounts) => number) =>
     define('counter', name, help, () => list().map(([labels, bytes]) => ({ labels, value: read(bytes) })))
-  const ofServices = (): LabelledBytes =>
-    everySeries().map((each) => [{ ingress: each.ingress, service: each.service }, each])
+  const ofServices = (): LabelledBytes => everySeries().map((each) => [labelsOf(each), each])
   defineBytes(
     'portico_request_body_bytes_total',
     'Body bytes received from clients, with all bytes of tunnels; counted when the request or tunnel ends.',
@@ -145,8 +188,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ({ bytesOut }) => bytesOut,
   )
   define('counter', 'portico_upstream_errors_total', 'Requests that failed at or before the upstream.', () =>
-    everySeries().flatMap(({ ingress, service, upstreamErrors }) =>
-      [...upstreamErrors].map(([code, value]) => ({ labels: { ingress, service, code }, value })),
+    everySeries().flatMap((each) =>
+      [...each.upstreamErrors].map(([code, value]) => ({ labels: { ...labelsOf(each), code }, value })),
     ),
   )
   define(
@@ -154,10 +197,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'portico_upstream_retries_total',
     'Tries beyond the first, by what the try before came to and what this one did.',
     () =>
-      everySeries().flatMap(({ ingress, service, retries }) =>
-        [...retries].map(([what, value]) => {
+      everySeries().flatMap((each) =>
+        [...each.retries].map(([what, value]) => {
           const [reason = '', result = ''] = what.split(' ')
-          return { labels: { ingress, service, reason, result }, value }
+          return { labels: { ...labelsOf(each), reason, result }, value }
         }),
       ),
   )
@@ -178,6 +221,27 @@ export function createMetrics(options: MetricsOptions): Metrics {
   )
   define('counter', 'portico_request_errors_total', 'Requests the gateway answered itself or cut, by error code.', () =>
     [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),
+  )
+  define(
+    'counter',
+    'portico_filter_answers_total',
+    'Requests that a filter refused, or answered itself, by filter.',
+    () =>
+      [...counts.filtered].flatMap(([filter, results]) =>
+        [...results].map(([result, value]) => ({ labels: { filter, result }, value })),
+      ),
+  )
+  define(
+    'counter',
+    'portico_tls_handshakes_total',
+    'TLS handshakes with clients, by version and whether resumed.',
+    () =>
+      [...counts.handshakes].flatMap(([version, results]) =>
+        [...results].map(([kind, value]) => ({ labels: { version, kind }, value })),
+      ),
+  )
+  define('counter', 'portico_tls_handshake_failures_total', 'TLS handshakes with clients that failed, by reason.', () =>
+    [...counts.handshakeFailures].map(([reason, value]) => ({ labels: { reason }, value })),
   )
   define(
     'counter',
@@ -213,6 +277,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
   )
   define('gauge', 'portico_tunnels_open', 'Upgraded connections (WebSocket and others) under way.', () =>
     figures?.tunnelsOpen ? [{ labels: {}, value: figures.tunnelsOpen() }] : [],
+  )
+  define('gauge', 'portico_http2_streams_open', 'Requests of HTTP/2 under way.', () =>
+    figures?.streams ? [{ labels: {}, value: figures.streams() }] : [],
+  )
+  define(
+    'gauge',
+    'portico_upstream_queued_requests',
+    'Requests that wait for a place at an endpoint of a service.',
+    () => [...(figures?.queued?.() ?? [])].map(([service, value]) => ({ labels: { service }, value })),
   )
   define('gauge', 'portico_buffered_bytes', 'Bytes of request bodies and answers that are buffered, by where.', () =>
     Object.entries(figures?.buffered?.() ?? {}).map(([place, value]) => ({ labels: { in: place }, value })),
@@ -299,6 +372,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'Heap in use of a worker process.',
     ({ heapBytes }) => heapBytes,
   )
+  define('gauge', 'portico_worker_memory_bytes', 'Memory that V8 holds in a worker process, by kind.', () =>
+    workers().flatMap(({ worker, memory }) =>
+      Object.entries(memory ?? {}).map(([kind, value]) => ({ labels: { worker, kind }, value })),
+    ),
+  )
+  define(
+    'gauge',
+    'portico_worker_event_loop_delay_seconds',
+    'How late the event loop of a worker process was in its last second.',
+    () =>
+      workers().flatMap(({ worker, loopDelay }) =>
+        Object.entries(loopDelay ?? {}).map(([stat, value]) => ({ labels: { worker, stat }, value })),
+      ),
+  )
   defineOfWorkers(
     'counter',
     'portico_worker_cpu_seconds_total',
@@ -356,6 +443,32 @@ export function createMetrics(options: MetricsOptions): Metrics {
     { labels: { version: options.version ?? 'unknown', node: process.version }, value: 1 },
   ])
 
+  if (withNginxNames) {
+    const nginx = listNginxMetrics({
+      series: everySeries,
+      connections: () => [...(figures?.connections() ?? [])].reduce((sum, [, count]) => sum + count, 0),
+      certificates: () => report?.certificates ?? [],
+      isLastReloadOk: () => reloads.isLastOk,
+      takenAt: () => takenAt,
+    })
+    for (const { type, name, help, samples } of nginx) {
+      define(type, name, help, () =>
+        samples().map(({ suffix, labels, value }) => ({ labels, value, ...(suffix && { metricName: name + suffix }) })),
+      )
+    }
+  }
+
+  const findRegistry = (form: MetricsForm): Registry => {
+    let found = registries.get(form)
+    if (!found) {
+      // Made for the first who asks: it has collectors of its own.
+      found = createRegistry(form)
+      for (const each of definitions) register(found, form, each)
+      registries.set(form, found)
+    }
+    return found
+  }
+
   return {
     contentType: registry.contentType,
     reload: (isOk, taken) => {
@@ -367,11 +480,43 @@ export function createMetrics(options: MetricsOptions): Metrics {
     watch: (live) => {
       figures = live
     },
-    text: () => {
+    text: (form = 'text') => {
       endpointSamples = endpoints.sample(figures?.endpoints?.() ?? [])
-      return registry.metrics()
+      return findRegistry(form).metrics()
     },
   }
+}
+
+type Definition = Readonly<{
+  type: 'counter' | 'gauge' | 'histogram'
+  name: string
+  help: string
+  samples: () => Sample[]
+}>
+
+/** With the metrics of this process. */
+function createRegistry(form: MetricsForm): Registry {
+  const registry: Registry = new Registry()
+  if (form === 'openmetrics') registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
+  collectDefaultMetrics({ register: registry })
+  for (const name of NAMED_AS_COUNTERS) registry.removeSingleMetric(name)
+  return registry
+}
+
+/** prom-client prints any object with a name and a `get`. Its own classes would hash the labels at every increment. */
+function register(registry: Registry, form: MetricsForm, { type, name, help, samples }: Definition): void {
+  const isOpen = form === 'openmetrics'
+  // OpenMetrics has `_total` at the samples of counters alone, which prom-client puts there. A counter without it is none.
+  const isNamed = type !== 'counter' || name.endsWith('_total')
+  const shown = isOpen && type === 'counter' ? name.replace(/_total$/, '') : name
+  const spoken = isOpen && !isNamed ? 'unknown' : type
+  const get = async () => ({ name: shown, help, type: spoken, values: samples(), aggregator: 'sum' })
+  registry.registerMetric({ name: shown, get } as unknown as Metric)
+}
+
+/** The label `route` is there where series are by route. */
+function labelsOf({ ingress, service, route }: RequestSeries): Record<string, string> {
+  return route === '' ? { ingress, service } : { ingress, service, route }
 }
 
 function takeSome<T>(items: Iterable<T>, most: number): T[] {
@@ -384,15 +529,28 @@ function takeSome<T>(items: Iterable<T>, most: number): T[] {
 }
 
 function histogramSamples(name: string, series: RequestSeries, distribution: Distribution): Sample[] {
-  const labels = { ingress: series.ingress, service: series.service }
+  const labels = labelsOf(series)
+  const { bounds, counts, sum, exemplars } = distribution
   const samples: Sample[] = []
   let total = 0
-  distribution.counts.forEach((count, index) => {
+  counts.forEach((count, index) => {
     total += count
-    samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: BUCKETS[index] ?? '+Inf' }, value: total })
+    const exemplar = exemplars?.get(index)
+    samples.push({
+      metricName: `${name}_bucket`,
+      labels: { ...labels, le: bounds[index] ?? '+Inf' },
+      value: total,
+      ...(exemplar && {
+        exemplar: {
+          labelSet: { trace_id: exemplar.traceId },
+          value: exemplar.value,
+          timestamp: exemplar.at / 1000,
+        },
+      }),
+    })
   })
   if (total === 0) return []
-  samples.push({ metricName: `${name}_sum`, labels, value: distribution.sum })
+  samples.push({ metricName: `${name}_sum`, labels, value: sum })
   samples.push({ metricName: `${name}_count`, labels, value: total })
   return samples
 }

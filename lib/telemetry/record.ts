@@ -1,5 +1,6 @@
 /** The records of a finished request and of a finished connection at L4. Access log and metrics read nothing else. */
 import type { RequestErrorCode } from '../base/errors.ts'
+import type { CourseTeller } from './course.ts'
 
 /** The names of a route in metrics and log; made once for each route of a snapshot, so that the object's identity can be a key. */
 export type RouteLabels = Readonly<{
@@ -54,9 +55,26 @@ export type RequestRecord = Readonly<{
   /** For the log alone: may name addresses. */
   detail: string | undefined
   tunnel: boolean
+  /** The name of the filter that answered or refused it; undefined: none did. */
+  filter: string | undefined
   /** False: the access log has no line of it. */
   isLogged: boolean
 }>
+
+/** What few readers of a record want of its request. It can be asked while the record is handed over, and not later. */
+export type RequestFacts = {
+  /** Undefined of a plain connection, and where the connection was gone before anybody asked. */
+  readonly tls: Readonly<{ version: string; cipher: string; serverName: string }> | undefined
+  /** The trace that it belongs to; undefined where neither the client nor the gateway says so. */
+  readonly traceId: string | undefined
+  /** `grpc-status` of the answer's trailers, or of its head. */
+  readonly grpcStatus: string | undefined
+  /** A field of the request's head, by its name in lower case. */
+  field(name: string): string | undefined
+}
+
+/** Takes the record of each request that ends. `more` tells more of it as long as the call lasts; undefined where no request could be read. */
+export type RequestObserver = (record: RequestRecord, more?: RequestFacts & CourseTeller) => void
 
 /** Written once by `l4/relay` when a connection at an L4 port of a Service ends. */
 export type ConnectionRecord = Readonly<{

@@ -5,7 +5,7 @@
 import { METHODS } from 'node:http'
 import type { Place } from '../base/contain.ts'
 import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
-import type { RequestRecord, RouteLabels } from './record.ts'
+import type { RequestFacts, RequestRecord, RouteLabels } from './record.ts'
 import { increment, RequestSeries, type SeriesData } from './request-series.ts'
 import { MAX_SERIES, OTHER, ResultCounts, type Results } from './result-counts.ts'
 
@@ -20,6 +20,40 @@ export type CountsData = Readonly<{
   mirrored: Results<MirrorResult>
   bytes: ReadonlyMap<string, ByteCounts>
   contained: ReadonlyMap<Place, number>
+  /** By filter. */
+  filtered: Results<FilterResult>
+  /** By version of TLS. */
+  handshakes: Results<HandshakeResult>
+  handshakeFailures: ReadonlyMap<HandshakeFailure, number>
+}>
+
+/** What a filter did that did not let a request go on. */
+export type FilterResult = 'refused' | 'answered'
+
+export type HandshakeResult = 'full' | 'resumed'
+
+/** Why a TLS handshake came to nothing. */
+export type HandshakeFailure =
+  /** The client took too long. */
+  | 'timeout'
+  /** The client went away. */
+  | 'reset'
+  /** There is no version, or no cipher suite, that both can speak. */
+  | 'version'
+  | 'cipher'
+  /** The client did not like the certificate, or said so otherwise. */
+  | 'rejected'
+  /** No certificate covers the name, and https.strictSni is on. */
+  | 'unknown_name'
+  /** A request of plain HTTP. */
+  | 'plain_http'
+  | 'other'
+
+export type RequestCountsOptions = Readonly<{
+  /** Series are by route; otherwise by Ingress and Service. */
+  byRoute?: boolean
+  /** Most series; further requests are counted together. */
+  maxSeries?: number
 }>
 
 /** The fate of a connection or UDP session. The HTTP and HTTPS listeners count only refused connections. */
@@ -63,7 +97,9 @@ export class RequestCounts {
   readonly #series = new Map<string, RequestSeries>()
   /** By identity of the labels, which are made once for each route of a snapshot: this saves building the key. */
   readonly #seriesByLabels = new WeakMap<RouteLabels, RequestSeries>()
-  readonly #overflow = new RequestSeries(OTHER, OTHER)
+  readonly #overflow: RequestSeries
+  readonly #byRoute: boolean
+  readonly #maxSeries: number
   /** Requests that the gateway itself answered, or cut. */
   #errors = new Map<RequestErrorCode, number>()
   /** By listener. */
@@ -73,15 +109,36 @@ export class RequestCounts {
   #bytes = new Map<string, { bytesIn: number; bytesOut: number }>()
   /** Bugs that cost one connection. */
   #contained = new Map<Place, number>()
+  readonly #filtered = new ResultCounts<FilterResult>()
+  readonly #handshakes = new ResultCounts<HandshakeResult>()
+  #handshakeFailures = new Map<HandshakeFailure, number>()
 
-  observe(record: RequestRecord): void {
+  constructor({ byRoute = false, maxSeries = MAX_SERIES }: RequestCountsOptions = {}) {
+    this.#byRoute = byRoute
+    this.#maxSeries = maxSeries
+    this.#overflow = new RequestSeries(OTHER, OTHER, byRoute ? OTHER : '')
+  }
+
+  observe(record: RequestRecord, facts?: RequestFacts): void {
     const { error } = record
     const found = this.#findRoute(record.labels)
     const { method } = record
     found.count(found.requests.has(method) || KNOWN_METHODS.has(method) ? method : 'other', record.status)
     found.bytesIn += record.bytesIn
     found.bytesOut += record.bytesOut
-    if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
+    if (!record.tunnel) {
+      const seconds = record.durationMs / 1000
+      const { duration } = found
+      const bucket = duration.observe(seconds)
+      found.requestBytes.observe(record.bytesIn)
+      found.responseBytes.observe(record.bytesOut)
+      const { startedAt } = record
+      if (facts !== undefined && duration.wantsExemplar(bucket, startedAt)) {
+        const { traceId } = facts
+        if (traceId !== undefined) duration.setExemplar(bucket, { traceId, value: seconds, at: startedAt })
+      }
+    }
+    if (record.filter !== undefined) this.#filtered.count(record.filter, error ? 'refused' : 'answered')
     if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
     if (record.retries)
       for (const { reason, result } of record.retries) increment(found.retries, `${reason} ${result}`, 1)
@@ -111,6 +168,15 @@ export class RequestCounts {
     else this.#bytes.set(listener, { bytesIn, bytesOut })
   }
 
+  /** `version` is as OpenSSL has it. */
+  countHandshake(version: string, isResumed: boolean): void {
+    this.#handshakes.count(version, isResumed ? 'resumed' : 'full')
+  }
+
+  countHandshakeFailure(reason: HandshakeFailure): void {
+    increment(this.#handshakeFailures, reason, 1)
+  }
+
   countContained(place: Place): void {
     increment(this.#contained, place, 1)
   }
@@ -125,6 +191,18 @@ export class RequestCounts {
 
   get mirrored(): Results<MirrorResult> {
     return this.#mirrored.all
+  }
+
+  get filtered(): Results<FilterResult> {
+    return this.#filtered.all
+  }
+
+  get handshakes(): Results<HandshakeResult> {
+    return this.#handshakes.all
+  }
+
+  get handshakeFailures(): ReadonlyMap<HandshakeFailure, number> {
+    return this.#handshakeFailures
   }
 
   get bytes(): ReadonlyMap<string, ByteCounts> {
@@ -153,14 +231,22 @@ export class RequestCounts {
     this.#contained = new Map()
     const series: SeriesData[] = []
     for (const each of this.series()) series.push(each.take() as SeriesData)
-    return { series, errors, connections, mirrored, bytes, contained }
+    const filtered = this.#filtered.take()
+    const handshakes = this.#handshakes.take()
+    const handshakeFailures = this.#handshakeFailures
+    this.#handshakeFailures = new Map()
+    return { series, errors, connections, mirrored, bytes, contained, filtered, handshakes, handshakeFailures }
   }
 
   /** Adds the counts of another process. */
-  add({ series, errors, connections, mirrored, bytes, contained }: CountsData): void {
+  add(data: CountsData): void {
+    const { series, errors, connections, mirrored, bytes, contained } = data
+    this.#filtered.add(data.filtered)
+    this.#handshakes.add(data.handshakes)
+    for (const [reason, count] of data.handshakeFailures) increment(this.#handshakeFailures, reason, count)
     for (const each of series) {
       const isOther = each.ingress === OTHER && each.service === OTHER
-      const own = isOther ? this.#overflow : this.#find(each.ingress, each.service)
+      const own = isOther ? this.#overflow : this.#find(each.ingress, each.service, each.route)
       own.add(each)
     }
     for (const [code, count] of errors) increment(this.#errors, code, count)
@@ -171,21 +257,21 @@ export class RequestCounts {
   }
 
   #findRoute(labels: RouteLabels | undefined): RequestSeries {
-    if (!labels) return this.#find('', '')
+    if (!labels) return this.#find('', '', '')
     let found = this.#seriesByLabels.get(labels)
     if (!found) {
-      found = this.#find(labels.ingress, labels.upstream)
+      found = this.#find(labels.ingress, labels.upstream, this.#byRoute ? labels.route : '')
       this.#seriesByLabels.set(labels, found)
     }
     return found
   }
 
-  #find(ingress: string, service: string): RequestSeries {
-    const key = `${ingress} ${service}`
+  #find(ingress: string, service: string, route: string): RequestSeries {
+    const key = `${ingress} ${service} ${route}`
     let found = this.#series.get(key)
     if (!found) {
-      if (this.#series.size >= MAX_SERIES) return this.#overflow
-      found = new RequestSeries(ingress, service)
+      if (this.#series.size >= this.#maxSeries) return this.#overflow
+      found = new RequestSeries(ingress, service, route)
       this.#series.set(key, found)
     }
     return found

@@ -30,8 +30,14 @@ export type Carrier = TrafficSource & {
   readonly inFlight: number
   /** The tunnels among them. */
   readonly tunnels: number
+  /** Requests of HTTP/2 under way. */
+  readonly streams: number
+  /** Requests that wait for a place, by upstream. */
+  queued(): Iterable<readonly [string, number]>
   readonly buffered: BufferedBytes
   readonly logLinesDropped: number
+  /** Begins the file of the access log anew. */
+  reopenLog(): void
   /** Open client connections and UDP sessions by listener. */
   connections(): Iterable<readonly [string, number]>
   /** The open ports of the gateway itself, by the ids of its listeners. */

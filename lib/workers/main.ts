@@ -30,12 +30,15 @@ class WorkerProcess {
     const { worker, settings, defaultCertificate, ticketSecret, affinitySecret, dataFolder, processes } = start
     process.title = `portico worker ${worker}`
     const destination = new LogDestination({ fd: STDOUT })
-    const counts = new RequestCounts()
+    const { byRoute, requestSeries } = settings.metrics
+    const counts = new RequestCounts({ byRoute, maxSeries: requestSeries })
     this.#log = createLog(settings.log, destination)
     this.#traffic = new Traffic({
       settings,
       clock: systemClock,
       log: this.#log,
+      stdout: destination,
+      worker,
       counts,
       defaultCertificate,
       ticketSecret,
@@ -90,6 +93,9 @@ class WorkerProcess {
         return
       case 'finish':
         void this.end(message.deadlineMs, 0)
+        return
+      case 'reopen-log':
+        this.#traffic.reopenLog()
         return
       case 'cut':
         this.#traffic.cut()

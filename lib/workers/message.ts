@@ -6,7 +6,7 @@ import type { VirtualHost } from '../model/route.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
-import type { BufferedBytes } from '../telemetry/metrics.ts'
+import type { BufferedBytes, LoopDelay, MemoryKinds } from '../telemetry/metrics.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { RequestQuery } from '../telemetry/request-query.ts'
 import type { FollowedRequests, KeptRequest } from '../telemetry/request-records.ts'
@@ -47,6 +47,8 @@ export type ToWorker =
   /** Answered by `finished`; then the worker ends. */
   | Readonly<{ type: 'finish'; deadlineMs: number }>
   | Readonly<{ type: 'cut' }>
+  /** The file of the access log has another name now. */
+  | Readonly<{ type: 'reopen-log' }>
 
 export type FromWorker =
   | Readonly<{ type: 'applied'; generation: number; inFlight: number }>
@@ -81,8 +83,15 @@ export type TrafficFigures = Readonly<{
   buffered: BufferedBytes
   /** Open client connections and UDP sessions by listener, as metrics name it. */
   connections: Readonly<Record<string, number>>
+  /** Requests of HTTP/2 under way. */
+  streams: number
+  /** Requests that wait for a place, by upstream; none where nobody waits. */
+  queued: readonly (readonly [UpstreamKey, number])[]
   residentBytes: number
   heapBytes: number
+  /** By kind. */
+  memory: MemoryKinds
+  loopDelay: LoopDelay
   cpuSeconds: number
 }>
 
@@ -190,13 +199,18 @@ const NO_COUNTS: CountsData = {
   mirrored: new Map(),
   bytes: new Map(),
   contained: new Map(),
+  filtered: new Map(),
+  handshakes: new Map(),
+  handshakeFailures: new Map(),
 }
 
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */
 export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> {
   const { counts, endpoints } = figures
-  const { errors, contained } = counts
-  yield { ...figures, counts: { ...NO_COUNTS, errors, contained }, endpoints: [] }
+  // Of these there is but a short list.
+  const { errors, contained, filtered, handshakes, handshakeFailures } = counts
+  const few = { ...NO_COUNTS, errors, contained, filtered, handshakes, handshakeFailures }
+  yield { ...figures, counts: few, endpoints: [] }
   const rest = { ...figures, logLinesDropped: 0, counts: NO_COUNTS, endpoints: [] }
   for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
   for (const some of group([...counts.connections], () => 2)) {

@@ -55,12 +55,24 @@ export class OwnTraffic implements Carrier {
     return this.#traffic.tunnels
   }
 
+  get streams(): number {
+    return this.#traffic.streams
+  }
+
+  queued(): Iterable<readonly [string, number]> {
+    return this.#traffic.queued()
+  }
+
   get buffered(): BufferedBytes {
     return this.#traffic.buffered
   }
 
   get logLinesDropped(): number {
-    return this.#options.logLinesDropped()
+    return this.#options.logLinesDropped() + this.#traffic.accessLinesDropped
+  }
+
+  reopenLog(): void {
+    this.#traffic.reopenLog()
   }
 
   connections(): Iterable<readonly [string, number]> {

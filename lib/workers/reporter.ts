@@ -1,9 +1,14 @@
 /** What a worker has to tell of its traffic since it last did. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { LogDestination } from '../telemetry/log-destination.ts'
+import type { LoopDelay } from '../telemetry/metrics.ts'
 import type { RequestCounts } from '../telemetry/request-counts.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { EndpointData, TrafficFigures } from './message.ts'
 import type { Traffic } from './traffic.ts'
+
+/** Milliseconds between two looks at how late the event loop is. */
+const LOOP_TICK = 20
 
 type Told = Pick<EndpointData, 'requests' | 'failures' | 'answers' | 'inFlight'>
 const NOTHING: Told = { requests: 0, failures: 0, answers: 0, inFlight: 0 }
@@ -14,18 +19,21 @@ export class Reporter {
   readonly #destination: LogDestination
   readonly #told = new WeakMap<EndpointState, Told>()
   #dropped = 0
-  #memory = { rss: 0, heapUsed: 0 }
+  #memory: NodeJS.MemoryUsage = { rss: 0, heapUsed: 0, heapTotal: 0, external: 0, arrayBuffers: 0 }
+  /** Of the event loop. */
+  readonly #delay = monitorEventLoopDelay({ resolution: LOOP_TICK })
 
   constructor(traffic: Traffic, counts: RequestCounts, destination: LogDestination) {
     this.#traffic = traffic
     this.#counts = counts
     this.#destination = destination
+    this.#delay.enable()
   }
 
   take(): TrafficFigures {
-    const { rss, heapUsed } = this.#readMemory()
+    const { rss, heapUsed, heapTotal, external, arrayBuffers } = this.#readMemory()
     const { user, system } = process.cpuUsage()
-    const dropped = this.#destination.dropped
+    const dropped = this.#destination.dropped + this.#traffic.accessLinesDropped
     const figures = {
       counts: this.#counts.take(),
       endpoints: this.#takeEndpoints(),
@@ -37,6 +45,10 @@ export class Reporter {
       connections: Object.fromEntries(this.#traffic.connections()),
       residentBytes: rss,
       heapBytes: heapUsed,
+      streams: this.#traffic.streams,
+      queued: [...this.#traffic.queued()],
+      memory: { heap_used: heapUsed, heap_total: heapTotal, external, array_buffers: arrayBuffers },
+      loopDelay: this.#takeDelay(),
       cpuSeconds: (user + system) / 1e6,
     }
     this.#dropped = dropped
@@ -44,13 +56,23 @@ export class Reporter {
   }
 
   /** As it was the last time where it cannot be had: Node reads a file for it, and throws without a descriptor. */
-  #readMemory(): Readonly<{ rss: number; heapUsed: number }> {
+  #readMemory(): NodeJS.MemoryUsage {
     try {
       this.#memory = process.memoryUsage()
     } catch {
       this.#traffic.reserve.release()
     }
     return this.#memory
+  }
+
+  /** Since the last time, seconds: what comes on top of the time between two ticks. */
+  #takeDelay(): LoopDelay {
+    const delay = this.#delay
+    const read = (nanoseconds: number) =>
+      Math.max(0, (Number.isFinite(nanoseconds) ? nanoseconds / 1e6 : 0) - LOOP_TICK) / 1e3
+    const taken = { p50: read(delay.percentile(50)), p99: read(delay.percentile(99)), max: read(delay.max) }
+    delay.reset()
+    return taken
   }
 
   #takeEndpoints(): readonly EndpointData[] {

@@ -23,14 +23,14 @@ import { Spools } from '../request/spools.ts'
 import type { Settings } from '../settings/table.ts'
 import { type Snapshot, SnapshotBuilder } from '../snapshot/snapshot.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
-import { createAccessLog, createConnectionLog } from '../telemetry/access-log.ts'
+import { AccessWriter } from '../telemetry/access-writer.ts'
 import { createContainedLog } from '../telemetry/contained-log.ts'
-import type { CourseTeller } from '../telemetry/course.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { LogDestination } from '../telemetry/log-destination.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { createLoopbackHint } from '../telemetry/loopback-hint.ts'
 import type { BufferedBytes } from '../telemetry/metrics.ts'
-import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestObserver } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
 import { RequestRecords } from '../telemetry/request-records.ts'
 import { Tracer } from '../telemetry/tracer.ts'
@@ -44,6 +44,10 @@ export type TrafficOptions = {
   readonly settings: Settings
   readonly clock: Clock
   readonly log: Log
+  /** What `log` writes to; undefined where it was given by an embedding program. */
+  readonly stdout?: LogDestination | undefined
+  /** The number of this process; 0: the one that reads the configuration. */
+  readonly worker?: number
   readonly counts: RequestCounts
   /** Listeners that end TLS need it. */
   readonly defaultCertificate: Certificate | undefined
@@ -61,6 +65,9 @@ export type TrafficOptions = {
 
 type Port = StreamPort | DatagramPort
 
+/** An access log that is not taken may hold up the end this long, milliseconds. */
+const FLUSH_MS = 500
+
 export class Traffic {
   /** Of this process. */
   readonly reserve: DescriptorReserve = new DescriptorReserve()
@@ -71,7 +78,8 @@ export class Traffic {
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
   readonly #handler: RequestHandler
-  readonly #onFinish: (record: RequestRecord, teller?: CourseTeller) => void
+  readonly #onFinish: RequestObserver
+  readonly #accessLog: AccessWriter
   readonly #relays: Relays
   /** Undefined: tracing is off. */
   readonly #tracer: Tracer | undefined
@@ -96,6 +104,7 @@ export class Traffic {
 
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, affinitySecret, dataFolder, processes = 1, onTrouble } = options
+    const { stdout, worker = 0 } = options
     const httpsPort = () => this.#httpsPort
     this.#options = options
     this.#unhear = onContained(createContainedLog(log, counts, clock))
@@ -138,7 +147,7 @@ export class Traffic {
       reserve: this.reserve,
       warn,
     })
-    const accessLog = createAccessLog(log)
+    this.#accessLog = new AccessWriter({ log, stdout, settings, worker })
     const { records, slowRequest } = settings.admin
     this.records = new RequestRecords({ size: records, slowMs: slowRequest, redact: () => this.#redaction })
     this.#redaction = compileRedaction(settings.accessLog.redact)
@@ -148,14 +157,14 @@ export class Traffic {
     }
     const isObserved = settings.admin.enabled && records > 0
     const hint = createLoopbackHint(log)
-    this.#onFinish = (record, teller) => {
-      counts.observe(record)
+    this.#onFinish = (record, more) => {
+      counts.observe(record, more)
       if (isObserved) {
         this.meter.observe(record)
-        this.records.observe(record, teller)
+        this.records.observe(record, more)
       }
-      if (this.#settings.log.access && record.isLogged) accessLog(record)
-      if (teller !== undefined) this.#tracer?.note(record, teller)
+      if (this.#settings.log.access && record.isLogged) this.#accessLog.request(record, more)
+      if (more !== undefined) this.#tracer?.note(record, more)
       hint(record.error, record.endpoint)
     }
     const token = this.#readToken()
@@ -169,7 +178,6 @@ export class Traffic {
       onMirrored: (mirror, result) => counts.countMirrored(mirror, result),
     })
     this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })
-    const connectionLog = createConnectionLog(log)
     this.#relays = new Relays({
       settings: () => this.#settings,
       clock,
@@ -177,7 +185,7 @@ export class Traffic {
       onFinish: (record) => {
         counts.countConnection(record.listener, record.error ? 'failed' : 'served')
         counts.countBytes(record.listener, record)
-        if (this.#settings.log.access) connectionLog(record)
+        if (this.#settings.log.access) this.#accessLog.connection(record)
         hint(record.error, record.endpoint)
       },
     })
@@ -214,9 +222,29 @@ export class Traffic {
     return this.#handler.tunnels
   }
 
+  /** Requests of HTTP/2 under way. */
+  get streams(): number {
+    return this.#handler.streams
+  }
+
+  /** Requests that wait for a place, by upstream. */
+  queued(): Iterable<readonly [UpstreamKey, number]> {
+    return this.#registry.queued()
+  }
+
   get buffered(): BufferedBytes {
     const { memoryBytes, fileBytes } = this.#spools
     return { memory: memoryBytes, file: fileBytes }
+  }
+
+  /** Access lines that could not be written to a file or syslog. */
+  get accessLinesDropped(): number {
+    return this.#accessLog.dropped
+  }
+
+  /** Begins the file of the access log anew. */
+  reopenLog(): void {
+    this.#accessLog.reopen()
   }
 
   /** Open client connections, and UDP sessions, by the ids of listeners. */
@@ -319,6 +347,8 @@ export class Traffic {
     await Promise.all([...this.#doors.values()].map((doors) => doors.close()))
     await this.#registry.close()
     await this.#tracer?.close()
+    await this.#accessLog.flush(FLUSH_MS)
+    this.#accessLog.close()
     this.reserve.close()
     this.#unhear()
   }
@@ -373,6 +403,8 @@ export class Traffic {
       },
       defaultCertificate,
       ticketSecret,
+      onHandshake: (version, isResumed) => this.#options.counts.countHandshake(version, isResumed),
+      onHandshakeFailure: (reason) => this.#options.counts.countHandshakeFailure(reason),
       strictSni: () => this.#settings.https.strictSni,
       clock,
       log,
@@ -394,6 +426,7 @@ export class Traffic {
     }
     this.#snapshot = snapshot
     this.#redaction = compileRedaction(snapshot.settings.accessLog.redact)
+    this.#accessLog.configure(snapshot.settings)
     if (snapshot.buffersBodies) void this.#spools.prepare()
     yield* this.#registry.retainInSteps(snapshot.pools)
   }

@@ -137,6 +137,19 @@ export class WorkerSet implements Carrier {
     return this.#slots.reduce((sum, { worker }) => sum + (worker?.figures?.tunnels ?? 0), 0)
   }
 
+  get streams(): number {
+    return this.#slots.reduce((sum, { worker }) => sum + (worker?.figures?.streams ?? 0), 0)
+  }
+
+  queued(): Iterable<readonly [string, number]> {
+    const sums = new Map<string, number>()
+    for (const { worker } of this.#slots) {
+      for (const [upstream, count] of worker?.figures?.queued ?? [])
+        sums.set(upstream, (sums.get(upstream) ?? 0) + count)
+    }
+    return sums
+  }
+
   get buffered(): BufferedBytes {
     const figures = this.#living().flatMap((worker) => worker.figures?.buffered ?? [])
     return {
@@ -195,6 +208,8 @@ export class WorkerSet implements Carrier {
         connections: Object.values(figures?.connections ?? {}).reduce((sum, count) => sum + count, 0),
         residentBytes: figures?.residentBytes ?? 0,
         heapBytes: figures?.heapBytes ?? 0,
+        memory: figures?.memory,
+        loopDelay: figures?.loopDelay,
         cpuSeconds: cpuSeconds + (figures?.cpuSeconds ?? 0),
       }
     })
@@ -244,6 +259,10 @@ export class WorkerSet implements Carrier {
 
   cut(): void {
     for (const worker of this.#living()) worker.cut()
+  }
+
+  reopenLog(): void {
+    for (const worker of this.#living()) worker.reopenLog()
   }
 
   async close(): Promise<void> {

@@ -199,6 +199,10 @@ export class Worker {
     this.#send({ type: 'cut' })
   }
 
+  reopenLog(): void {
+    this.#send({ type: 'reopen-log' })
+  }
+
   kill(): void {
     this.#child.kill('SIGKILL')
   }

@@ -91,6 +91,8 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     'NUMBER|auto': 'auto',
     STATUSES: '200-399',
     SHARE: '5%',
+    TEMPLATE: '$status',
+    FIELD: 'trace_id',
   }
   for (const { name, word, choices } of SETTING_LIST) {
     const found = SETTING_FLAGS.filter((flag) => flag.setting === name)
@@ -100,6 +102,9 @@ t.test('every setting has a flag, and the settings accept what it says', async (
       const given: Record<string, string> = {
         'admin.tokenFile': join(folder, 'token'),
         'upstream.caFile': join(folder, 'ca.pem'),
+        'accessLog.format': 'json',
+        'accessLog.to': 'stdout',
+        'accessLog.syslog': 'udp://[::1]:514',
         'dns.forward': 'system',
         controllerConfigmap: 'ingress-nginx/edge',
         controllerWorkload: 'ingress-nginx/edge',

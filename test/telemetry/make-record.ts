@@ -34,6 +34,7 @@ export function makeRecord(changes: Partial<RequestRecord> = {}): RequestRecord 
     error: undefined,
     detail: undefined,
     tunnel: false,
+    filter: undefined,
     isLogged: true,
     ...changes,
   }

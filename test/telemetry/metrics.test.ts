@@ -1,12 +1,18 @@
 /** The text of the metrics: the counts and their labels, to which no client can add. */
 import t from 'tap'
-import { createMetrics as createMetricsOf } from '../../lib/telemetry/metrics.ts'
-import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
+import {
+  chooseMetricsForm,
+  createMetrics as createMetricsOf,
+  type MetricsOptions,
+} from '../../lib/telemetry/metrics.ts'
+import type { RequestFacts } from '../../lib/telemetry/record.ts'
+import { RequestCounts, type RequestCountsOptions } from '../../lib/telemetry/request-counts.ts'
 import { makeLabels, makeRecord } from './make-record.ts'
 
-function createMetrics(options: { version?: string; endpointSeries?: number } = {}) {
-  const counts = new RequestCounts()
-  const observe = (record: Parameters<RequestCounts['observe']>[0]) => counts.observe(record)
+function createMetrics(options: Omit<MetricsOptions, 'counts'> = {}, counting: RequestCountsOptions = {}) {
+  const counts = new RequestCounts(counting)
+  const observe = (record: Parameters<RequestCounts['observe']>[0], facts?: RequestFacts) =>
+    counts.observe(record, facts)
   return { ...createMetricsOf({ counts, ...options }), counts, observe }
 }
 
@@ -258,4 +264,151 @@ t.test('endpoints whose health is watched have series, so many and no more', asy
     `portico_health_checks_total{${labels},result="failure"} 1`,
   ])
   t.same(pick(text, 'portico_upstream_panics_total'), ['portico_upstream_panics_total{upstream="default/web:80"} 3'])
+})
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c'
+const traced = (id = TRACE): RequestFacts => ({
+  tls: undefined,
+  grpcStatus: undefined,
+  traceId: id,
+  field: () => undefined,
+})
+
+t.test('sizes of bodies are histograms; those of tunnels are left out', async (t) => {
+  const metrics = createMetrics()
+  metrics.observe(makeRecord({ bytesIn: 0, bytesOut: 300 }))
+  metrics.observe(makeRecord({ bytesIn: 5_000, bytesOut: 2 ** 40 }))
+  metrics.observe(makeRecord({ tunnel: true, bytesIn: 7, bytesOut: 7 }))
+  const text = await metrics.text()
+  const buckets = (name: string) =>
+    pick(text, `${name}_bucket`).map((line) => line.replace(/^.*le="(.*)"} (.*)$/, '$1 $2'))
+  t.same(buckets('portico_request_size_bytes').slice(0, 4), ['256 1', '1024 1', '4096 1', '16384 2'])
+  t.same(buckets('portico_response_size_bytes').slice(0, 2), ['256 0', '1024 1'])
+  t.same(buckets('portico_response_size_bytes').slice(-2), ['1073741824 1', '+Inf 2'])
+})
+
+t.test('by route, series have the label route, and are bounded', async (t) => {
+  const metrics = createMetrics({}, { byRoute: true, maxSeries: 2 })
+  for (const route of ['a', 'b', 'c', 'd']) metrics.observe(makeRecord({ labels: makeLabels({ route }) }))
+  t.same(pick(await metrics.text(), 'portico_requests_total'), [
+    'portico_requests_total{ingress="default/shop",service="default/api:80",route="a",method="GET",status="200"} 1',
+    'portico_requests_total{ingress="default/shop",service="default/api:80",route="b",method="GET",status="200"} 1',
+    'portico_requests_total{ingress="other",service="other",route="other",method="GET",status="200"} 2',
+  ])
+  const together = new RequestCounts({ byRoute: true, maxSeries: 2 })
+  together.add(metrics.counts.take())
+  t.match(await createMetricsOf({ counts: together }).text(), 'route="other",method="GET",status="200"} 2')
+})
+
+t.test(
+  'OpenMetrics has exemplars with the trace id, one for each bucket and second, and the text format has none',
+  async (t) => {
+    const metrics = createMetrics()
+    const at = 1_700_000_000_000
+    metrics.observe(makeRecord({ startedAt: at }), traced())
+    metrics.observe(makeRecord({ startedAt: at + 999 }), traced('1'.repeat(32)))
+    metrics.observe(makeRecord({ startedAt: at, durationMs: 900 }), traced('2'.repeat(32)))
+    metrics.observe(makeRecord({ startedAt: at, durationMs: 9000 }))
+    const moved = new RequestCounts()
+    moved.add(metrics.counts.take())
+    const page = await createMetricsOf({ counts: moved }).text('openmetrics')
+    const exemplars = pick(page, 'portico_request_duration_seconds_bucket').filter((line) => line.includes(' # '))
+    t.same(
+      exemplars.map((line) => line.replace(/^.*le=/, '')),
+      [
+        `"0.025"} 2 # {trace_id="${TRACE}"} 0.0123456 1700000000`,
+        `"1"} 3 # {trace_id="${'2'.repeat(32)}"} 0.9 1700000000`,
+      ],
+    )
+    const later = createMetrics()
+    later.observe(makeRecord({ startedAt: at }), traced())
+    later.observe(makeRecord({ startedAt: at + 1_000 }), traced('1'.repeat(32)))
+    t.match(await later.text('openmetrics'), `trace_id="${'1'.repeat(32)}"`)
+    t.notMatch(await later.text(), /trace_id/)
+  },
+)
+
+t.test('OpenMetrics names counters without _total, and their samples with it', async (t) => {
+  const metrics = createMetrics({ withNginxNames: true })
+  metrics.observe(makeRecord())
+  const page = await metrics.text('openmetrics')
+  t.match(page, /^# TYPE portico_requests counter$/m)
+  t.match(page, /^portico_requests_total\{.*\} 1$/m)
+  t.match(page, /^# TYPE nginx_ingress_controller_requests unknown$/m)
+  t.match(page, /^# TYPE process_cpu_user_seconds counter$/m)
+  t.match(page, /\n# EOF\n$/)
+  const text = await metrics.text()
+  t.match(text, /^# TYPE portico_requests_total counter$/m)
+  t.match(text, /^# TYPE process_cpu_user_seconds_total counter$/m)
+})
+
+t.test('the form is chosen by Accept', async (t) => {
+  const prometheus =
+    'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'
+  t.equal(chooseMetricsForm(prometheus), 'openmetrics')
+  for (const accept of [undefined, '', '*/*', 'text/plain;version=0.0.4', 'application/openmetrics-text;q=0']) {
+    t.equal(chooseMetricsForm(accept), 'text', accept ?? 'none')
+  }
+})
+
+t.test('handshakes, filters, queues, streams and workers', async (t) => {
+  const metrics = createMetrics()
+  metrics.counts.countHandshake('TLSv1.3', false)
+  metrics.counts.countHandshake('TLSv1.3', true)
+  metrics.counts.countHandshakeFailure('plain_http')
+  metrics.observe(makeRecord({ filter: 'basic-auth', status: 401, error: 'PORTICO_REQ_UNAUTHORIZED' }))
+  metrics.observe(makeRecord({ filter: 'redirect', status: 308 }))
+  metrics.watch({
+    requestsInFlight: () => 0,
+    connections: () => [],
+    streams: () => 3,
+    queued: () => [['default/web:80', 4]],
+    workers: () => [
+      {
+        ...{ worker: 1, isUp: true, restarts: 0, generation: 1, residentBytes: 0, heapBytes: 0, cpuSeconds: 0 },
+        memory: { heap_used: 1, heap_total: 2, external: 3, array_buffers: 4 },
+        loopDelay: { p50: 0.001, p99: 0.01, max: 0.1 },
+      },
+    ],
+  })
+  const lines = (await metrics.text()).split('\n')
+  for (const line of [
+    'portico_tls_handshakes_total{version="TLSv1.3",kind="full"} 1',
+    'portico_tls_handshakes_total{version="TLSv1.3",kind="resumed"} 1',
+    'portico_tls_handshake_failures_total{reason="plain_http"} 1',
+    'portico_filter_answers_total{filter="basic-auth",result="refused"} 1',
+    'portico_filter_answers_total{filter="redirect",result="answered"} 1',
+    'portico_http2_streams_open 3',
+    'portico_upstream_queued_requests{service="default/web:80"} 4',
+    'portico_worker_memory_bytes{worker="1",kind="external"} 3',
+    'portico_worker_event_loop_delay_seconds{worker="1",stat="p99"} 0.01',
+  ]) {
+    t.ok(lines.includes(line), line)
+  }
+})
+
+t.test('names of ingress-nginx are there where they are wanted', async (t) => {
+  const metrics = createMetrics({ withNginxNames: true }, { byRoute: true })
+  metrics.observe(makeRecord())
+  metrics.reload(true, {
+    at: 1_700_000_000_000,
+    routes: 1,
+    diagnostics: { error: 0, warning: 0, info: 0 },
+    certificates: [{ host: 'shop.test', secret: 'default/shop-tls', notAfter: 1_800_000_000_000 }],
+  })
+  metrics.watch({ requestsInFlight: () => 0, connections: () => [['http', 2] as const, ['https', 3] as const] })
+  const text = await metrics.text()
+  const controller = 'controller_class="k8s.io/ingress-nginx",controller_namespace="",controller_pod="portico"'
+  const where = `${controller},namespace="default",ingress="shop",service="api",canary="",host="shop.test",path="/api"`
+  for (const line of [
+    `nginx_ingress_controller_requests{${where},method="GET",status="200"} 1`,
+    `nginx_ingress_controller_request_duration_seconds_count{${where}} 1`,
+    `nginx_ingress_controller_config_last_reload_successful{${controller}} 1`,
+    `nginx_ingress_controller_config_last_reload_successful_timestamp_seconds{${controller}} 1700000000`,
+    `nginx_ingress_controller_ssl_expire_time_seconds{${controller},host="shop.test",namespace="default",secret_name="shop-tls"} 1800000000`,
+    `nginx_ingress_controller_nginx_process_connections{${controller},state="active"} 5`,
+  ]) {
+    t.ok(text.split('\n').includes(line), line)
+  }
+  t.notMatch(await createMetrics().text(), /nginx_ingress/)
 })

@@ -58,6 +58,9 @@ t.test('counts are taken out once', async (t) => {
     mirrored: new Map(),
     bytes: new Map(),
     contained: new Map(),
+    filtered: new Map(),
+    handshakes: new Map(),
+    handshakeFailures: new Map(),
   })
   counts.observe(makeRecord())
   t.match(counts.take().series, [{ duration: { counts: Array }, requests: new Map([['GET', new Map([[200, 1]])]]) }])

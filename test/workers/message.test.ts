@@ -182,6 +182,9 @@ t.test('figures in several messages add up to the same', async (t) => {
     counts.countConnection(`listener ${index}`, 'served')
     counts.countBytes(`listener ${index}`, { bytesIn: index, bytesOut: 1 })
   }
+  counts.countHandshake('TLSv1.3', true)
+  counts.countHandshakeFailure('timeout')
+  counts.observe(makeRecord({ filter: 'redirect', status: 308 }))
   const figures: TrafficFigures = {
     counts: counts.take(),
     endpoints: Array.from({ length: 500 }, (_, port) => ({
@@ -204,6 +207,10 @@ t.test('figures in several messages add up to the same', async (t) => {
     tunnels: 3,
     buffered: { memory: 4, file: 5 },
     connections: { http: 5, https: 6 },
+    streams: 2,
+    queued: [['http default/web:80', 3]],
+    memory: { heap_used: 1, heap_total: 2, external: 3, array_buffers: 4 },
+    loopDelay: { p50: 0.001, p99: 0.002, max: 0.003 },
     residentBytes: 7,
     heapBytes: 8,
     cpuSeconds: 9,
@@ -226,6 +233,11 @@ t.test('figures in several messages add up to the same', async (t) => {
     pieces.flatMap((piece) => [...piece.counts.errors]),
     [['PORTICO_UP_RESET', 1]],
   )
+  const [first] = pieces
+  t.same([...first!.counts.handshakes], [['TLSv1.3', new Map([['resumed', 1]])]])
+  t.same([...first!.counts.handshakeFailures], [['timeout', 1]])
+  t.same([...first!.counts.filtered], [['redirect', new Map([['answered', 1]])]])
+  t.ok(pieces.slice(1).every(({ counts: { filtered, handshakes } }) => filtered.size + handshakes.size === 0))
   const connections = pieces.flatMap((piece) => [...piece.counts.connections])
   t.equal(connections.length, 1_000)
   t.ok(pieces.every((piece) => piece.counts.connections.size < 300))

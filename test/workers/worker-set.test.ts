@@ -233,7 +233,7 @@ t.test('a log level that changes is in force in the workers too', async (t) => {
       await sleep(20)
     }
   }
-  await reload('error', 2)
+  await reload('silent', 2)
   for (let index = 0; index < 10; index++) await get(gateway.ports.http)
   await reload('info', 3)
   await get(gateway.ports.http)

@@ -9,7 +9,7 @@ import { allowHalfOpen, startTimeChecks } from '../../platform/http-server.ts'
 import { ConnectionInfo } from '../../request/connection-info.ts'
 import type { Exchange, ExchangeHandler } from '../../request/exchange.ts'
 import type { Settings } from '../../settings/table.ts'
-import type { RequestRecord } from '../../telemetry/record.ts'
+import type { RequestObserver } from '../../telemetry/record.ts'
 import { type IdleConnection, type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
 import { type CatchAll, createCatchAll } from './catch-all.ts'
 import { type ClientError, explainClientError } from './client-error.ts'
@@ -25,7 +25,7 @@ export type Http1DoorOptions = Readonly<{
   settings: Settings
   handler: ExchangeHandler
   /** Called once for each answer to what could not be read as a request; the handler tells of the requests. */
-  onFinish: (record: RequestRecord) => void
+  onFinish: RequestObserver
   clock: Clock
 }>
 

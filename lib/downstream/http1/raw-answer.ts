@@ -7,12 +7,12 @@ import type { GatewayError } from '../../base/errors.ts'
 import { composeFailure } from '../../request/failure.ts'
 import { findPeerAddress } from '../../request/origin.ts'
 import { createRequestId } from '../../request/request-id.ts'
-import type { RequestRecord } from '../../telemetry/record.ts'
+import type { RequestObserver } from '../../telemetry/record.ts'
 
 export type RawAnswerOptions = Readonly<{
   clock: Clock
   /** Called once for each answer, as for the requests that are served. */
-  onFinish: (record: RequestRecord) => void
+  onFinish: RequestObserver
 }>
 
 /** Answers, and closes the connection. `method` is for the record; `-` where none was read. */
@@ -45,6 +45,7 @@ export function answerRaw(socket: Socket, error: GatewayError, method: string, o
     error: error.code,
     detail: error.detail || undefined,
     tunnel: false,
+    filter: undefined,
     isLogged: true,
   })
 }

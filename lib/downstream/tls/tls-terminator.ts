@@ -10,6 +10,7 @@ import { findOrigin, findPeerAddress, setOrigin } from '../../request/origin.ts'
 import type { HostIndex } from '../../routing/host-index.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { HandshakeFailure } from '../../telemetry/request-counts.ts'
 import { ignoreError } from '../connection-set.ts'
 import { type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
 import { putBack } from '../put-back.ts'
@@ -55,6 +56,8 @@ export type TlsTerminatorOptions = Readonly<{
   ticketSecret?: Buffer
   /** Left out: TLS ends here for all names. */
   passthrough?: Passthrough
+  onHandshake?: (version: string, isResumed: boolean) => void
+  onHandshakeFailure?: (reason: HandshakeFailure) => void
   onHttp1: (socket: TLSSocket) => void
   onHttp2: (socket: TLSSocket) => void
   clock: Clock
@@ -80,6 +83,10 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
     log,
   })
   const watches = new RequestWatches()
+  const report = (socket: Socket, why: string, reason: HandshakeFailure): void => {
+    options.onHandshakeFailure?.(reason)
+    reportFailure(log, socket, why)
+  }
 
   const accept = containingAt('tls', (socket: Socket) => {
     // A client that shuts down its side in the handshake has gone.
@@ -87,7 +94,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
     let received: Buffer = Buffer.alloc(0)
     // For the first bytes alone, and for a client that is to hear why it is refused; TLS has the same time again.
     const timer = setTimeout(() => {
-      reportFailure(log, socket, 'no ClientHello in time')
+      report(socket, 'no ClientHello in time', 'timeout')
       socket.destroy()
     }, handshakeTimeout)
     socket.once('close', () => clearTimeout(timer))
@@ -107,9 +114,9 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
       const opening = readOpening(received)
       if (opening.kind === 'partial') {
-        if (received.length >= MAX_OPENING) refuse(ILLEGAL_PARAMETER, 'ClientHello too long')
+        if (received.length >= MAX_OPENING) refuse(ILLEGAL_PARAMETER, 'ClientHello too long', 'other')
       } else if (opening.kind === 'http') {
-        refuse(PLAIN_HTTP_ANSWER, 'plain HTTP')
+        refuse(PLAIN_HTTP_ANSWER, 'plain HTTP', 'plain_http')
       } else if (opening.kind === 'unknown') {
         pass(picker.default)
       } else {
@@ -118,7 +125,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
         const server = take === undefined ? picker.pick(name) : undefined
         if (take) passThrough(take)
         else if (server) pass(server)
-        else refuse(UNRECOGNIZED_NAME, 'unrecognized name')
+        else refuse(UNRECOGNIZED_NAME, 'unrecognized name', 'unknown_name')
       }
     }
 
@@ -142,8 +149,8 @@ export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminato
     }
 
     /** What else arrives is read and dropped: closing on unread bytes would be a reset, and take the answer away. */
-    function refuse(answer: string | Buffer, reason: string): void {
-      reportFailure(log, socket, reason)
+    function refuse(answer: string | Buffer, why: string, reason: HandshakeFailure): void {
+      report(socket, why, reason)
       socket.off('data', read).resume()
       socket.end(answer)
     }
@@ -177,6 +184,7 @@ function createTlsServer(
         socket.destroy()
         return
       }
+      options.onHandshake?.(socket.getProtocol() ?? '', socket.isSessionReused())
       const origin = findOrigin(carrier)
       if (origin) setOrigin(socket, { ...origin, securedAt: options.clock.monotonic() })
       if (socket.alpnProtocol === 'h2') {
@@ -190,11 +198,23 @@ function createTlsServer(
   )
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     socket.on('error', ignoreError)
-    reportFailure(log, findAccepted(socket), error.code ?? error.message)
+    const code = error.code ?? error.message
+    options.onHandshakeFailure?.(findReason(code))
+    reportFailure(log, findAccepted(socket), code)
     // Node leaves a connection open whose handshake timed out.
     socket.destroy()
   })
   return server
+}
+
+/** The reason for a metric, of a code of Node or OpenSSL. */
+function findReason(code: string): HandshakeFailure {
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'timeout'
+  if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset'
+  if (/UNSUPPORTED_PROTOCOL|VERSION/.test(code)) return 'version'
+  if (/NO_SHARED_CIPHER|NO_SUITABLE/.test(code)) return 'cipher'
+  if (/ALERT/.test(code)) return 'rejected'
+  return code === 'ERR_SSL_HTTP_REQUEST' ? 'plain_http' : 'other'
 }
 
 function reportFailure(log: Log, socket: Socket, code: string): void {

@@ -152,6 +152,11 @@ export class EndpointRegistry {
     }
   }
 
+  /** Requests that wait for a place, where any do. */
+  *queued(): Iterable<readonly [UpstreamKey, number]> {
+    for (const { key, queue } of this.#upstreams.values()) if (queue.size > 0) yield [key, queue.size]
+  }
+
   async close(): Promise<void> {
     for (const state of this.states()) state.close()
     this.#upstreams.clear()

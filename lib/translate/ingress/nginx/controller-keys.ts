@@ -1,4 +1,5 @@
 /** The keys of the controller's ConfigMap, and the settings and options of Portico's own that say the same. */
+import { parseLogTemplate } from '../../../base/log-template.ts'
 import { EXTERNAL_AUTH } from './auth.ts'
 import { CONFIG_MAP } from './config-map.ts'
 import { FLAG, type NginxForm, NUMBER, printSize, RANGES, readFlag, SECONDS, SIZE, SWITCH } from './feature.ts'
@@ -101,6 +102,38 @@ function flag(name: string, setting: string, ifTrue = 'true', ifFalse = 'false')
     keys: { [name]: key(FLAG, [setting]) },
     write: (controller) => controller.set(setting, readFlag(controller.text(name)) ? ifTrue : ifFalse, name),
   }
+}
+
+const LOG_LINE: NginxForm = {
+  pattern: /^[^\0\r\n]*\$[^\0\r\n]*$/,
+  fault: 'names no variables',
+  help: 'write variables of nginx, as in "$remote_addr $status"',
+}
+
+const LOG_FORMAT: KeyGroup = {
+  keys: {
+    'log-format-upstream': key(
+      LOG_LINE,
+      ['accessLog.format', 'accessLog.template'],
+      'variables that docs/logs.md does not list; lengths are those of bodies',
+    ),
+    'log-format-escape-json': key(FLAG, ['accessLog.escape']),
+  },
+  write(controller) {
+    const name = 'log-format-upstream'
+    const template = controller.text(name)
+    if (template === undefined) return
+    const parts = parseLogTemplate(template)
+    if ('message' in parts) {
+      controller.warn(name, `${parts.message}: the access log keeps its format`, parts.help)
+      return
+    }
+    controller.set('accessLog.format', 'template', name)
+    controller.set('accessLog.template', template, name)
+    if (readFlag(controller.text('log-format-escape-json'))) {
+      controller.set('accessLog.escape', 'json', 'log-format-escape-json')
+    }
+  },
 }
 
 /** Seconds */
@@ -329,6 +362,7 @@ export const KEY_GROUPS: readonly KeyGroup[] = [
       if (name !== undefined) controller.set('log.access', 'false', name)
     },
   },
+  LOG_FORMAT,
   {
     keys: { 'ssl-protocols': key(PROTOCOLS, ['https.minVersion'], 'TLS 1.0 and 1.1 are not spoken') },
     write(controller) {
@@ -355,8 +389,8 @@ const IDLE_KEYS = new Set(
     'client-header-buffer-size compute-full-forwarded-for debug-connections enable-aio-write enable-multi-accept ' +
     'enable-syslog error-log-level error-log-path generate-request-id gzip-level brotli-level brotli-types gzip-types ' +
     'http-access-log-path http2-max-concurrent-streams http2-max-field-size http2-max-header-size http2-max-requests ' +
-    'ignore-invalid-headers keep-alive-requests large-client-header-buffers log-format-escape-json log-format-escape-none ' +
-    'log-format-stream log-format-upstream lua-shared-dicts map-hash-bucket-size max-worker-connections ' +
+    'ignore-invalid-headers keep-alive-requests large-client-header-buffers log-format-escape-none ' +
+    'log-format-stream lua-shared-dicts map-hash-bucket-size max-worker-connections ' +
     'max-worker-open-files proxy-buffer-size proxy-buffers-number proxy-busy-buffers-size proxy-headers-hash-bucket-size ' +
     'proxy-headers-hash-max-size proxy-http-version proxy-max-temp-file-size proxy-stream-next-upstream ' +
     'proxy-stream-next-upstream-timeout proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout ' +

@@ -70,6 +70,23 @@ t.test('each key comes to its settings', async (t) => {
     [{ 'disable-access-log': 'true' }, { 'log.access': false }],
     [{ 'disable-http-access-log': 'true' }, { 'log.access': false }],
     [{ 'disable-access-log': 'true', 'disable-http-access-log': 'false' }, { 'log.access': false }],
+    [
+      { 'log-format-upstream': '{"status": $status, "id": "$req_id"}', 'log-format-escape-json': 'true' },
+      {
+        'accessLog.format': 'template',
+        'accessLog.template': '{"status": $status, "id": "$req_id"}',
+        'accessLog.escape': 'json',
+      },
+    ],
+    [
+      { 'log-format-upstream': '$remote_addr [$time_local]' },
+      {
+        'accessLog.format': 'template',
+        'accessLog.template': '$remote_addr [$time_local]',
+        'accessLog.escape': 'text',
+      },
+    ],
+    [{ 'log-format-escape-json': 'true' }, { 'accessLog.format': 'auto' }],
     [{ 'ssl-protocols': 'TLSv1.3' }, { 'https.minVersion': 'TLSv1.3' }],
     [{ 'ssl-protocols': 'TLSv1.1 TLSv1.2' }, { 'https.minVersion': 'TLSv1.2' }],
     [
