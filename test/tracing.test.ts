@@ -79,7 +79,7 @@ for (const exporter of ['otlp-http', 'otlp-grpc'] as const) {
         'http.route': '/api',
         'http.response.status_code': 200,
         'url.path': '/api/orders',
-        'url.query': 'token=…&a=1',
+        'url.query': 'token=***&a=1',
         'url.scheme': 'http',
         'server.address': 'shop.example',
         'client.address': '127.0.0.1',

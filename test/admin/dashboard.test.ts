@@ -173,7 +173,7 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
         String,
         '200',
         'POST',
-        'shop.example/x?token=…&a=1',
+        'shop.example/x?token=***&a=1',
         String,
         'default/web:80',
         `127.0.0.1:${upstreams.web.port}`,
