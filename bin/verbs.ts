@@ -16,6 +16,7 @@ export const VERBS: readonly Verb[] = [
     line: 'list routes, services, endpoints, certificates, settings …',
     load: () => import('./commands/get.ts'),
   },
+  { name: 'describe', line: 'tell everything known of one object', load: () => import('./commands/describe.ts') },
   {
     name: 'diff',
     line: 'say what a change of manifests changes in what is served',
@@ -44,6 +45,7 @@ export const VERBS: readonly Verb[] = [
     line: 'print a JSON Schema for editors',
     load: () => import('./commands/schema.ts'),
   },
+  { name: 'completion', line: 'complete verbs and flags in a shell', load: () => import('./commands/completion.ts') },
   { name: 'version', line: 'print the version', load: () => import('./commands/version.ts') },
   { name: 'help', line: 'explain a verb: portico help run', load: () => import('./commands/help.ts') },
 ]
