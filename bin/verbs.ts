@@ -17,6 +17,7 @@ export const VERBS: readonly Verb[] = [
     load: () => import('./commands/get.ts'),
   },
   { name: 'describe', line: 'tell everything known of one object', load: () => import('./commands/describe.ts') },
+  { name: 'logs', line: "print a running gateway's own log", load: () => import('./commands/logs.ts') },
   {
     name: 'diff',
     line: 'say what a change of manifests changes in what is served',

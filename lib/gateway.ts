@@ -42,6 +42,7 @@ import type { Settings } from './settings/table.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
+import { RecentLines } from './telemetry/recent-lines.ts'
 import { RequestCounts } from './telemetry/request-counts.ts'
 import type { Carrier } from './workers/carrier.ts'
 
@@ -138,6 +139,7 @@ class GatewayProcess implements Gateway {
   readonly #metrics: Metrics
   readonly #counts = new RequestCounts()
   readonly #destination = new LogDestination({ fd: STDOUT })
+  readonly #recent = new RecentLines()
   readonly #reloader: Reloader
   readonly #observation: Observation
   readonly #orders = new Orders({ maintain: (filters) => addFilter(filters, MAINTENANCE_BY_HAND) })
@@ -167,7 +169,7 @@ class GatewayProcess implements Gateway {
     this.#settings = settings
     this.#clock = input.clock ?? systemClock
     this.#ownsLog = input.log === undefined
-    this.log = input.log ?? createLog(settings.log, this.#destination)
+    this.log = input.log ?? createLog(settings.log, this.#destination, this.#recent)
     this.#metrics = createMetrics({
       counts: this.#counts,
       version: input.version ?? 'unknown',
@@ -304,6 +306,7 @@ class GatewayProcess implements Gateway {
         state: () => this.#describe(),
         refresh: async () => this.#carrier?.refresh(),
         metrics: this.#metrics,
+        ...(this.#ownsLog && { recent: this.#recent }),
         writes: this.#createWrites(),
         clock: this.#clock,
         log: this.log,

@@ -27,9 +27,11 @@ import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { RecentLines } from '../telemetry/recent-lines.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
+import { addLogs } from './logs.ts'
 import { type AdminWrites, addWrites, WRITE_PATHS } from './writes.ts'
 
 /** The present state of the gateway. */
@@ -57,6 +59,8 @@ export type AdminOptions = {
   /** Awaited before figures are shown, to make them current. */
   refresh?: () => Promise<void>
   metrics: Pick<Metrics, 'text' | 'contentType'>
+  /** The last lines of the log; left out: they are not known. */
+  recent?: RecentLines
   /** What requests may change, where `admin.writes` is on. */
   writes?: AdminWrites
   clock?: Clock
@@ -183,6 +187,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   })
 
   app.get('/', (_request, reply) => reply.type('text/plain').send(hasWrites ? INDEX + WRITES_INDEX : INDEX))
+  if (options.recent) addLogs(app, options.recent)
   if (hasWrites) addWrites(app, options.writes!, log)
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
