@@ -16,7 +16,13 @@ export type Command = Readonly<{
   /** Commands that work as written, each with its explanation. */
   examples: readonly (readonly [command: string, does: string])[]
   /** The number of words allowed besides flags. */
-  words: Readonly<{ least: number; most: number; name: string }>
+  words: Readonly<{
+    least: number
+    most: number
+    name: string
+    /** What these words may be, for shells; left out: nothing is known of them. */
+    values?: readonly string[] | 'files'
+  }>
   /** Resolves to the exit code. */
   run(typed: Typed, terminal: Terminal): Promise<number>
 }>

@@ -10,6 +10,8 @@ export type Flag = Readonly<{
   short?: string
   /** The word that stands for the value in help; absent: the flag is a switch. */
   value?: string
+  /** What the value may be, for shells, where the word does not say it. */
+  values?: readonly string[]
   repeatable?: true
   doc: string
   /** The setting that the flag changes, by its dotted name; `to` is what a switch sets it to. */

@@ -18,6 +18,8 @@ export const VERBS: readonly Verb[] = [
   },
   { name: 'tap', line: 'show the requests of a running gateway as they end', load: () => import('./commands/tap.ts') },
   { name: 'top', line: 'show what routes and endpoints have to do just now', load: () => import('./commands/top.ts') },
+  { name: 'describe', line: 'tell everything known of one object', load: () => import('./commands/describe.ts') },
+  { name: 'logs', line: "print a running gateway's own log", load: () => import('./commands/logs.ts') },
   {
     name: 'diff',
     line: 'say what a change of manifests changes in what is served',
@@ -46,6 +48,7 @@ export const VERBS: readonly Verb[] = [
     line: 'print a JSON Schema for editors',
     load: () => import('./commands/schema.ts'),
   },
+  { name: 'completion', line: 'complete verbs and flags in a shell', load: () => import('./commands/completion.ts') },
   { name: 'version', line: 'print the version', load: () => import('./commands/version.ts') },
   { name: 'help', line: 'explain a verb: portico help run', load: () => import('./commands/help.ts') },
 ]

@@ -45,6 +45,7 @@ import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
 import { LogRotation } from './telemetry/log-rotation.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
+import { RecentLines } from './telemetry/recent-lines.ts'
 import { RequestCounts } from './telemetry/request-counts.ts'
 import type { Carrier } from './workers/carrier.ts'
 
@@ -146,6 +147,7 @@ class GatewayProcess implements Gateway {
   readonly #metrics: Metrics
   readonly #counts: RequestCounts
   readonly #destination = new LogDestination({ fd: STDOUT })
+  readonly #recent = new RecentLines()
   readonly #reloader: Reloader
   readonly #observation: Observation
   readonly #orders = new Orders({ maintain: (filters) => addFilter(filters, MAINTENANCE_BY_HAND) })
@@ -181,7 +183,7 @@ class GatewayProcess implements Gateway {
     this.#startedAt = this.#clock.now()
     this.#reloads = new ReloadHistory(this.#clock)
     this.#ownsLog = input.log === undefined
-    this.log = input.log ?? createLog(settings.log, this.#destination)
+    this.log = input.log ?? createLog(settings.log, this.#destination, this.#recent)
     this.#counts = new RequestCounts({ byRoute: settings.metrics.byRoute, maxSeries: settings.metrics.requestSeries })
     this.#metrics = createMetrics({
       counts: this.#counts,
@@ -330,6 +332,7 @@ class GatewayProcess implements Gateway {
         metrics: this.#metrics,
         traffic: () => this.#carrier,
         markService: () => this.#findMarks(),
+        ...(this.#ownsLog && { recent: this.#recent }),
         writes: this.#createWrites(),
         clock: this.#clock,
         log: this.log,

@@ -40,7 +40,7 @@ export const command: Command = {
     ['portico diff main/k8s/ k8s/ -o markdown', 'for a pull request'],
     ['helm template my-app | portico diff -f -', 'a rendered chart against what is served'],
   ],
-  words: { least: 0, most: 2, name: 'OLD' },
+  words: { least: 0, most: 2, name: 'OLD', values: 'files' },
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json', 'markdown'])
     const sides = await readSides(typed, terminal)

@@ -1,12 +1,10 @@
 /** `portico get`: lists the objects that a running gateway serves, or that manifests would. */
-
 import { alignColumns } from '../../lib/base/columns.ts'
-import { findAdmin } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
-import { namesInput, readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
 import { ALIASES, type Asked, isNamed, KINDS, readAsked, viewOf, WITHOUT_LABELS } from '../kind.ts'
 import { readSelector } from '../label-selector.ts'
+import { openRows } from '../open-rows.ts'
 import { ChangedRows, printDocument, printLines } from '../print/rows.ts'
 import { type RowOutput, readOrder, readRowOutput } from '../row-output.ts'
 import type { Reading, RowSource } from '../row-source.ts'
@@ -45,6 +43,7 @@ export const command: Command = {
       name: 'output',
       short: 'o',
       value: 'FORM',
+      values: ['table', 'wide', 'json', 'yaml', 'name', 'jsonpath=', 'custom-columns='],
       doc: 'table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=TITLE:PATH,…',
     },
     { name: 'watch', short: 'w', doc: 'go on, and print what changes' },
@@ -70,7 +69,7 @@ export const command: Command = {
     ['portico get endpoints -w', 'as they come, go, fail and recover'],
     ['portico get settings -c portico.yaml', 'each value, and where it comes from'],
   ],
-  words: { least: 1, most: Number.MAX_SAFE_INTEGER, name: 'what to get' },
+  words: { least: 1, most: Number.MAX_SAFE_INTEGER, name: 'what to get', values: KINDS },
   async run(typed, terminal) {
     const asked = readAsked(typed.positionals)
     const output = readRowOutput(typed)
@@ -86,7 +85,7 @@ export const command: Command = {
     if (typed.has('watch') && typed.values('filename').includes('-')) {
       throw new UsageError('-f - cannot be watched', 'name files or folders')
     }
-    const source = await openSource(typed, terminal)
+    const source = await openRows(`get ${typed.positionals.join(' ')}`, typed, terminal)
     const reading = await source.read(asked.map(({ kind }) => kind))
     for (const line of reading.talk) terminal.tell(line)
     if (typeof reading.rows === 'number') return reading.rows
@@ -96,16 +95,6 @@ export const command: Command = {
     await printAll(asked, reading, output, typed, terminal)
     return missing.length > 0 ? EXIT.failure : EXIT.ok
   },
-}
-
-async function openSource(typed: Typed, terminal: Terminal): Promise<RowSource> {
-  if (!namesInput(typed)) {
-    const { GatewayRows } = await import('../gateway-rows.ts')
-    return new GatewayRows(await findAdmin(typed, terminal.host.env))
-  }
-  const input = await readInput(`get ${typed.positionals.join(' ')}`, typed, terminal.host)
-  const { FileRows } = await import('../file-rows.ts')
-  return new FileRows(input, terminal)
 }
 
 async function printAll(

@@ -15,7 +15,7 @@ export const command: Command = {
     ['portico help run', 'the usual flags of run'],
     ['portico help run --help-all', 'every flag of help itself'],
   ],
-  words: { least: 0, most: 1, name: 'VERB' },
+  words: { least: 0, most: 1, name: 'VERB', values: VERBS.map(({ name }) => name) },
   async run(typed, terminal) {
     const name = typed.positionals[0]
     if (name === undefined) {

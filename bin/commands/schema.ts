@@ -43,7 +43,7 @@ export const command: Command = {
     ['portico schema routepolicy > route-policy.schema.json', 'for documents of kind RoutePolicy'],
     ['portico schema settings > portico.schema.json', 'for the settings'],
   ],
-  words: { least: 0, most: 1, name: 'NAME' },
+  words: { least: 0, most: 1, name: 'NAME', values: NAMES },
   async run(typed, terminal) {
     // The kind is written RoutePolicy, the schema routepolicy.
     const name = typed.positionals[0]?.toLowerCase()

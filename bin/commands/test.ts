@@ -22,8 +22,8 @@ export const command: Command = {
     'A FILE holds documents of kind RouteTest: requests with the Ingress, route,',
     'Service, status, redirect, filters and certificate that each is to have, and the',
     'problems that the manifests may have; portico schema routetest has its fields.',
-    'Manifests are those that it names, or those of -f. Nothing is started; --live has',
-    'each request made to a running gateway too, which tells status and headers.',
+    'Manifests are those that it names, or those of -f. Nothing is started; with',
+    '--live each request is made to a running gateway too, which tells more.',
     'Exit code 1 if an expectation is not met, 2 if a file cannot be read.',
   ],
   flags: [
@@ -39,7 +39,7 @@ export const command: Command = {
     ['portico test routes.yaml -f k8s/ -o junit', 'other manifests; for CI'],
     ['portico test routes.yaml --live http://127.0.0.1:8080', 'by real requests too'],
   ],
-  words: { least: 1, most: Number.MAX_SAFE_INTEGER, name: 'FILE' },
+  words: { least: 1, most: Number.MAX_SAFE_INTEGER, name: 'FILE', values: 'files' },
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json', 'junit'])
     const places = readPlaces(typed.values('live'))

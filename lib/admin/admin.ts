@@ -30,6 +30,7 @@ import type { Settings } from '../settings/table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import { chooseMetricsForm, type Metrics, OPENMETRICS_TYPE } from '../telemetry/metrics.ts'
+import type { RecentLines } from '../telemetry/recent-lines.ts'
 import type { TrafficSource } from '../telemetry/request-records.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
@@ -37,6 +38,7 @@ import { AnswerMaker } from './answer-maker.ts'
 import { DASHBOARD_PATH, isDashboardPath, serveDashboard } from './dashboard.ts'
 import { EventStreams } from './event-stream.ts'
 import { addExplainRoute } from './explain.ts'
+import { addLogs } from './logs.ts'
 import { addRequestRoutes } from './requests.ts'
 import { type AdminWrites, addWrites, WRITE_PATHS } from './writes.ts'
 
@@ -76,6 +78,8 @@ export type AdminOptions = {
   traffic?: () => TrafficSource | undefined
   /** What cookies of the gateway say of a Service. */
   markService?: () => Promise<((service: string) => string) | undefined>
+  /** The last lines of the log; left out: they are not known. */
+  recent?: RecentLines
   /** What requests may change, where `admin.writes` is on. */
   writes?: AdminWrites
   clock?: Clock
@@ -226,6 +230,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   )
   app.get('/dashboard', (_request, reply) => reply.redirect(DASHBOARD_PATH))
   serveDashboard(app)
+  if (options.recent) addLogs(app, options.recent)
   if (hasWrites) addWrites(app, options.writes!, log)
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))

@@ -405,7 +405,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
       detail: this.error?.detail || attempts?.retries?.text || undefined,
       tunnel: this.tunnel,
-      filter: this.stop && this.stop.chain.nameStep(this.stop.index),
+      filter: this.stop?.chain.nameStep(this.stop.index),
       isLogged: this.served?.filters?.isLogged !== false,
     }
   }

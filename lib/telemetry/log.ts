@@ -13,6 +13,7 @@ import {
   printConnection,
 } from './access-log.ts'
 import { LogDestination } from './log-destination.ts'
+import type { RecentLines } from './recent-lines.ts'
 
 export type Log = Logger
 
@@ -33,8 +34,12 @@ export function isPretty({ format }: LogSettings): boolean {
 
 const require = createRequire(import.meta.url)
 
-/** Lines go to `stream`, by default standard output. The level may be changed at any time: `log.level = …`. */
-export function createLog(settings: LogSettings, stream: LogStream = new LogDestination({ fd: STDOUT })): Log {
+/** Lines go to `stream`, by default standard output, and to `recent`. The level may be changed at any time: `log.level = …`. */
+export function createLog(
+  settings: LogSettings,
+  stream: LogStream = new LogDestination({ fd: STDOUT }),
+  recent?: Pick<RecentLines, 'add'>,
+): Log {
   const isTerminal = isatty(STDOUT)
   return pino(
     {
@@ -43,7 +48,7 @@ export function createLog(settings: LogSettings, stream: LogStream = new LogDest
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    isPretty(settings) ? prettyStream(stream, isTerminal && !process.env.NO_COLOR) : stream,
+    remember(isPretty(settings) ? prettyStream(stream, isTerminal && !process.env.NO_COLOR) : stream, recent),
   )
 }
 
@@ -58,11 +63,32 @@ export function flushLog(log: Log, timeout: number): Promise<void> {
   })
 }
 
-function prettyStream(stream: LogStream, colour: boolean): LogStream {
-  const paint = colour ? paintAnsi : paintNothing
+function remember(stream: LogStream, recent: Pick<RecentLines, 'add'> | undefined): LogStream {
+  if (!recent) return stream
+  return {
+    write: (line) => {
+      recent.add(line)
+      stream.write(line)
+    },
+    flush: (done) => flushStream(stream, done),
+  }
+}
+
+function flushStream(stream: LogStream, done: () => void): void {
+  if (stream.flush) stream.flush(done)
+  else done()
+}
+
+/** Prints a line of the log for people, with a line end. */
+export function createLinePrinter(colour: boolean): (entry: object) => string {
   // Most processes write no such lines, and to load what prints them takes a fortieth of the start of a worker.
   const { prettyFactory } = require('pino-pretty') as typeof import('pino-pretty')
-  const print = prettyFactory({ colorize: colour, translateTime: 'SYS:HH:MM:ss', singleLine: true })
+  return prettyFactory({ colorize: colour, translateTime: 'SYS:HH:MM:ss', singleLine: true })
+}
+
+function prettyStream(stream: LogStream, colour: boolean): LogStream {
+  const paint = colour ? paintAnsi : paintNothing
+  const print = createLinePrinter(colour)
   return {
     write: (line) => {
       const entry = JSON.parse(line) as { time: string; msg: string }
@@ -74,9 +100,6 @@ function prettyStream(stream: LogStream, colour: boolean): LogStream {
             : undefined
       stream.write(text === undefined ? print(entry) : `${printTime(Date.parse(entry.time))} ${text}\n`)
     },
-    flush: (done) => {
-      if (stream.flush) stream.flush(done)
-      else done()
-    },
+    flush: (done) => flushStream(stream, done),
   }
 }

@@ -65,9 +65,9 @@ t.test('lines are of the format in force', async (t) => {
 })
 
 t.test('values of queries are hidden by the words in their names', async (t) => {
-  const { write, read } = open(t, { format: 'template', template: '$target', redact: ['token', 'apikey', 'a*b'] })
+  const { write, read } = open(t, { format: 'template', template: '$target', redact: ['*token', '*api_key', 'a*b'] })
   await write({ target: '/?id_token=1&x-Api_Key=2&apixkey=3&TOKEN=4&a*b=5&aab=6' })
-  t.same(read(), ['/?id_token=***&x-Api_Key=***&apixkey=3&TOKEN=***&a*b=***&aab=6'])
+  t.same(read(), ['/?id_token=***&x-Api_Key=***&apixkey=3&TOKEN=***&a*b=***&aab=***'])
 })
 
 t.test('samples; failures and slow requests are logged whatever the sample', async (t) => {
