@@ -1,4 +1,6 @@
 /** A description: the fields of each named object, tables of what has to do with it, and its problems. */
+
+import { alignColumns } from '../../lib/base/columns.ts'
 import { printCount } from '../../lib/base/count.ts'
 import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
@@ -6,7 +8,7 @@ import type { DiagnosticRow } from '../../lib/report/views.ts'
 import { DESCRIBED, type Description } from '../description.ts'
 import { type Kind, viewOf } from '../kind.ts'
 import { layOutRows } from './columns.ts'
-import { alignColumns, layOutTable } from './table.ts'
+import { layOutTable } from './table.ts'
 
 /** Of more named objects there is a table alone. */
 const MOST_OBJECTS = 10
