@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { connectH2, requestH2 } from './helpers/h2-client.ts'
@@ -117,4 +119,30 @@ t.test('two workers share a file; it is opened anew at SIGUSR1, and rotated by i
     [],
   )
   t.equal(new Set(all.map((line) => line.split(' ')[1])).size, sent, 'each request has its line')
+})
+
+t.test('the status of gRPC comes from the trailers of an answer, or from its head', async (t) => {
+  const upstream = createServer((request, response) => {
+    if (request.url === '/head') {
+      response.writeHead(200, { 'content-type': 'application/grpc', 'grpc-status': '5' }).end()
+      return
+    }
+    response.writeHead(200, { 'content-type': 'application/grpc', trailer: 'grpc-status' })
+    response.write('x')
+    response.addTrailers({ 'grpc-status': '13' })
+    response.end()
+  })
+  upstream.listen(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  t.teardown(() => upstream.close())
+  const file = join(t.testdir(), 'access.log')
+  const template = { 'accessLog.format': 'template', 'accessLog.template': '$uri $grpc_status' }
+  const running = await runGateway(t, ONE_ROUTE, {
+    endpoints: { web: [(upstream.address() as AddressInfo).port] },
+    flags: { ...ADMIN, 'accessLog.to': 'file', 'accessLog.file': file, ...template },
+  })
+  const session = connectH2(t, running.https, { tls: true })
+  for (const path of ['/trailers', '/head'])
+    await requestH2(session, { ':path': path, ':authority': 'web.test', te: 'trailers' })
+  await until(() => readFileSync(file, 'utf8') === '/trailers 13\n/head 5\n')
 })

@@ -196,7 +196,8 @@ export async function readCounters({ running, upstreamPort }: Side): Promise<str
       // Whether a stale connection is met is chance, and how much comes of a body that is broken off.
       .filter(
         (line) =>
-          /^portico_/.test(line) && !/_seconds|_timestamp|connections|request_body_bytes|reason="stale"/.test(line),
+          /^portico_/.test(line) &&
+          !/_seconds|_timestamp|connections|request_body_bytes|request_size_bytes|reason="stale"/.test(line),
       )
       .map((line) => line.replaceAll(`:${upstreamPort}`, ':<upstream>'))
   )
