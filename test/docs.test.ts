@@ -2,6 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { COMMON_FLAGS } from '../bin/command.ts'
+import { readFlags } from '../bin/flag.ts'
+import { VERBS } from '../bin/verbs.ts'
 import { translateText } from './translate/manifests.ts'
 
 const docs = readdirSync('docs').map((name) => join('docs', name))
@@ -48,4 +51,15 @@ t.test('YAML in the documentation is accepted', async (t) => {
     }
   }
   t.ok(count >= 5)
+})
+
+t.test('commands in docs/seeing-requests.md have verbs and flags that are there', async (t) => {
+  let count = 0
+  for (const [, line = ''] of readFileSync('docs/seeing-requests.md', 'utf8').matchAll(/^\$ portico (.*)$/gm)) {
+    const [name, ...words] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain = '']) => quoted ?? plain)
+    const { command } = await VERBS.find((verb) => verb.name === name)!.load()
+    t.doesNotThrow(() => readFlags(words, [...command.flags, ...COMMON_FLAGS]), line)
+    count++
+  }
+  t.ok(count >= 10)
 })

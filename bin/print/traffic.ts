@@ -13,7 +13,7 @@ export type TrafficRoom = Readonly<{
 
 type Figures = Pick<RouteTrafficRow, 'requests' | 'failures' | 'rate' | 'failure_rate' | 'duration_ms'>
 
-const FIGURES = ['RATE', 'FAILING', 'P50', 'P90', 'P99', 'REQUESTS', 'FAILURES']
+const FIGURES = ['RATE', 'FAILING', 'MEDIAN', '90%', '99%', 'REQUESTS', 'FAILURES']
 
 export function printTraffic(view: TrafficView, { paint, rows, columns }: TrafficRoom): readonly string[] {
   const { rate, failure_rate: failing, in_flight: inFlight, duration_ms: duration } = view

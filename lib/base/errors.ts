@@ -177,10 +177,3 @@ export function tooManyUnderWay(limit: number, detail: string, answer: AnswerPar
   const sentence = `The client has too many requests under way: it may have ${limit} at once.`
   return new GatewayError('PORTICO_REQ_TOO_MANY', detail, undefined, { ...answer, sentence })
 }
-
-/** A target of more than `limit` bytes: the client is told the limit. */
-export function targetTooLong(limit: number, bytes: number): GatewayError {
-  const sentence = `The request target is too long: it may have ${printBytes(limit)} bytes.`
-  const detail = `${bytes} bytes, more than limits.targetBytes (${limit} bytes)`
-  return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', detail, undefined, { sentence })
-}

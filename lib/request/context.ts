@@ -3,8 +3,9 @@ import { isPrivateAddress } from '../base/cidr.ts'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError, refuseBody, targetTooLong } from '../base/errors.ts'
+import { GatewayError, refuseBody } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
+import { printBytes } from '../base/measure.ts'
 import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
@@ -418,4 +419,11 @@ function isCleanQuery(query: string): boolean {
     if (code <= 0x20 || code >= 0x7f) return false
   }
   return true
+}
+
+/** A target of more than `limit` bytes: the client is told the limit. */
+function targetTooLong(limit: number, bytes: number): GatewayError {
+  const sentence = `The request target is too long: it may have ${printBytes(limit)} bytes.`
+  const detail = `${bytes} bytes, more than limits.targetBytes (${limit} bytes)`
+  return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', detail, undefined, { sentence })
 }

@@ -59,7 +59,12 @@ function tellFilters(context: CourseSubject): readonly FilterCourse[] {
       const isStop = stop?.chain === chain && stop.index === index
       const effect = isStop ? findEnd(context) : wait ? 'waited' : 'passed'
       const duration = wait && wait.until > 0 ? wait.until - wait.from : undefined
-      told.push({ name: chain.nameStep(index), effect, at: wait && wait.from - origin, duration })
+      const name = chain.nameStep(index)
+      // A filter may be asked in two steps: what it did in one of them says more than that it let the request pass in the other.
+      const before = told.findIndex((each) => each.name === name && each.effect === 'passed')
+      if (before >= 0) told.splice(before, 1)
+      else if (effect === 'passed' && told.some((each) => each.name === name)) continue
+      told.push({ name, effect, at: wait && wait.from - origin, duration })
     }
     if (stop?.chain === chain) return told
   }

@@ -191,12 +191,12 @@ export class Traffic {
     })
   }
 
-  /** Undefined where there is none, or where this process may not read it, as the log says of the listener. */
+  /** Undefined where there is none, or where it cannot be read: the listener, which has it too, tells of that. */
   #readToken(): AdminToken | undefined {
     const { settings, clock, log } = this.#options
     if (!settings.admin.enabled || !wantsToken(settings.admin)) return undefined
     try {
-      return new AdminToken({ admin: settings.admin, clock, log })
+      return new AdminToken({ admin: settings.admin, clock, log: log.child({}, { level: 'silent' }) })
     } catch {
       return undefined
     }

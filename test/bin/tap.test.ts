@@ -115,7 +115,7 @@ for (const workers of ['0', '1']) {
       done = await top('--once')
       return / 3 +0\n/.test(done.stdout)
     })
-    t.match(done.stdout, /^HOST +PATH +SERVICE +RATE +FAILING +P50 +P90 +P99 +REQUESTS +FAILURES$/m)
+    t.match(done.stdout, /^HOST +PATH +SERVICE +RATE +FAILING +MEDIAN +90% +99% +REQUESTS +FAILURES$/m)
     t.match(done.stdout, /^\* +\/ +default\/web:80 +[\d.]+ +\S+ +[\d.]+ ms +[\d.]+ ms +[\d.]+ ms +3 +0$/m)
     t.match(done.stdout, /^SERVICE +ENDPOINT +IN FLIGHT/m)
     t.match(done.stdout, /^default\/web:80 +127\.0\.0\.1:\d+ +0 +/m)

@@ -5,7 +5,16 @@ import { deserialize, serialize } from 'node:v8'
 import t from 'tap'
 import { findUpdate, type SnapshotUpdate } from '../../lib/snapshot/update.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
-import { cutFigures, cutUpdate, joinUpdate, type TrafficFigures } from '../../lib/workers/message.ts'
+import { TrafficMeter } from '../../lib/telemetry/traffic-meter.ts'
+import {
+  cutFigures,
+  cutFound,
+  cutTraffic,
+  cutUpdate,
+  joinTraffic,
+  joinUpdate,
+  type TrafficFigures,
+} from '../../lib/workers/message.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeModel } from '../helpers/snapshot.ts'
@@ -246,4 +255,36 @@ t.test('figures in several messages add up to the same', async (t) => {
   t.same(bytes, [...figures.counts.bytes])
   t.equal(bytes.length, 1_000)
   t.ok(pieces.every(({ inFlight, tunnels }) => inFlight === 4 && tunnels === 3))
+})
+
+t.test('kept requests and measured routes come in pieces of bounded size, at least one', async (t) => {
+  for (const count of [0, 1, 100, 101, 250]) {
+    const requests = Array.from({ length: count }, (_, index) => ({
+      record: makeRecord({ id: String(index) }),
+      course: undefined,
+    }))
+    const found = [...cutFound(requests)]
+    t.same(
+      found.flatMap((piece) => piece.requests),
+      requests,
+    )
+    t.ok(found.every((piece) => piece.requests.length <= 100))
+    t.same(
+      found.map(({ isLast }) => isLast),
+      found.map((_, index) => index === found.length - 1),
+    )
+
+    const meter = new TrafficMeter()
+    for (let index = 0; index < count; index++) {
+      meter.observe(makeRecord({ labels: makeLabels({ route: `r${index}` }), endpoint: `127.0.0.1:${index}` }))
+    }
+    const traffic = meter.read(1_700_000_001_000)
+    const measured = [...cutTraffic(traffic)]
+    t.same(joinTraffic(measured.map((piece) => piece.traffic)), traffic)
+    t.ok(measured.every((piece) => piece.traffic.routes.length <= 100 && piece.traffic.endpoints.length <= 100))
+    t.same(
+      measured.map(({ isLast }) => isLast),
+      measured.map((_, index) => index === measured.length - 1),
+    )
+  }
 })
