@@ -7,7 +7,9 @@ import { readFlags } from '../bin/flag.ts'
 import { VERBS } from '../bin/verbs.ts'
 import { translateText } from './translate/manifests.ts'
 
-const docs = readdirSync('docs').map((name) => join('docs', name))
+const docs = readdirSync('docs')
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => join('docs', name))
 const examples = readdirSync('examples', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.md'))
   .map((name) => join('examples', name))

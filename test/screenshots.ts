@@ -1,6 +1,7 @@
 /** Makes the pictures of the dashboard that the README shows: `npm run screenshots`, with Chromium installed. */
-import { once } from 'node:events'
+
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chromium } from 'playwright-core'

@@ -15,6 +15,16 @@ export type Locate = (owner: ResourceRef, field: FieldPath) => SourcePosition | 
 /** The labels of an object; undefined where it is not known. */
 export type LabelsOf = (owner: ResourceRef) => Readonly<Record<string, string>> | undefined
 
+/** An Ingress of which nothing is served. */
+export type LeftOut = Readonly<{
+  /** Of its rules; `''` where it speaks for every host. */
+  hosts: readonly string[]
+  ingress: ResourceRef
+  /** The problem that says why, and where it is. */
+  reason: string
+  position: SourcePosition
+}>
+
 /** The field that stands for a whole object. */
 export const NAME_FIELD: FieldPath = Object.freeze(['metadata', 'name'])
 

@@ -1,10 +1,9 @@
 /** A configuration in force. */
 import type { Diagnostic } from '../base/diagnostics.ts'
-import type { SourcePosition } from '../base/position.ts'
 import type { SettingSource } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Model } from './model.ts'
-import type { LabelsOf, Locate, ResourceRef } from './resource-ref.ts'
+import type { LabelsOf, LeftOut, Locate } from './resource-ref.ts'
 
 export type ServedConfiguration = Readonly<{
   /** Counts the configurations that came into force. */
@@ -22,13 +21,4 @@ export type ServedConfiguration = Readonly<{
   labelsOf?: LabelsOf
   /** Ingresses of which nothing is served; left out: it is not known. */
   leftOut?: () => readonly LeftOut[]
-}>
-
-export type LeftOut = Readonly<{
-  /** Of its rules; `''` where it speaks for every host. */
-  hosts: readonly string[]
-  ingress: ResourceRef
-  /** The problem that says why, and where it is. */
-  reason: string
-  position: SourcePosition
 }>

@@ -3,8 +3,8 @@ import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
 import { printName } from '../base/resource-name.ts'
 import type { Ingress } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
+import type { LeftOut } from '../model/resource-ref.ts'
 import { createRef, NAME_FIELD } from '../model/resource-ref.ts'
-import type { LeftOut } from '../model/served.ts'
 
 /** Codes of problems that leave out an Ingress without an error. */
 const UNSERVED_CODES: ReadonlySet<DiagnosticCode> = new Set([

@@ -43,7 +43,7 @@ const describe = (...words: string[]) => runPortico(['describe', ...words, '-f',
 t.test('an Ingress: its routes, where they lead, the certificate of its hosts, its problems', async (t) => {
   const { status, stdout } = await describe('ingress', 'shop')
   t.equal(status, 0)
-  t.match(stdout, /^route\/shop\.test\/\n {2}host +shop\.test\n {2}path +\/\n/)
+  t.match(stdout, /^route\/shop\.test\/\n {2}id +\S.*\n {2}host +shop\.test\n {2}path +\/\n/)
   t.match(stdout, /\n {2}backend +default\/web:80\n/)
   t.match(stdout, /\nservices\n {2}NAMESPACE +NAME[^\n]*\n {2}default +web +NodePort/)
   t.match(stdout, /\nendpoints\n {2}NAMESPACE[^\n]*\n {2}default +web +80 +127\.0\.0\.1:9001/)

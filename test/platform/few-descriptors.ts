@@ -17,7 +17,7 @@ import type { Traffic } from '../../lib/workers/traffic.ts'
 
 const metrics = createMetrics({ counts: new RequestCounts() })
 const reserve = new DescriptorReserve()
-const idle = { reserve, inFlight: 0, circuits: () => [], endpoints: () => [], connections: () => [] }
+const idle = { reserve, inFlight: 0, queued: () => [], circuits: () => [], endpoints: () => [], connections: () => [] }
 const reporter = new Reporter(idle as unknown as Traffic, new RequestCounts(), { dropped: 0 } as LogDestination)
 const before = reporter.take().residentBytes
 
