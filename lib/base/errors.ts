@@ -1,5 +1,5 @@
 /** Failures of requests: the catalogue of codes, each with its status, the party at fault, and whether another try is safe. */
-import { printBytes, printDuration } from './measure.ts'
+import { printDuration, sayBytes } from './measure.ts'
 
 /** `downstream`: the client; `upstream`: an endpoint or its Service; `gateway`: Portico itself or its limits. */
 export type Fault = 'downstream' | 'upstream' | 'gateway'
@@ -130,7 +130,7 @@ export function buffersFull(why: string): GatewayError {
 
 /** A body of more than `limit` bytes: the client is told the limit. */
 export function tooLarge(limit: number, detail: string): GatewayError {
-  const sentence = `The request body is too large: it may have ${printBytes(limit)} bytes.`
+  const sentence = `The request body is too large: it may have at most ${sayBytes(limit)}.`
   return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, { sentence })
 }
 
@@ -141,7 +141,11 @@ export function tooLarge(limit: number, detail: string): GatewayError {
 export function refuseBody(bytes: number, ofRoute: number, ofAll: number): GatewayError | undefined {
   const limit = ofRoute || ofAll
   if (limit === 0 || bytes <= limit) return undefined
-  return tooLarge(limit, `more than ${ofRoute === 0 ? 'limits.bodyBytes' : 'upstream.bodyLimit'} (${limit} bytes)`)
+  const which =
+    ofRoute === 0
+      ? `limits.bodyBytes (${sayBytes(limit)})`
+      : `the body limit of the route (${sayBytes(limit)}: portico.dev/body-limit or upstream.bodyLimit)`
+  return tooLarge(limit, `more than ${which}`)
 }
 
 /** A head with more than `limit` fields: the client is told the limit. */
@@ -153,7 +157,7 @@ export function tooManyFields(limit: number): GatewayError {
 
 /** A head of more than `limit` bytes: the client is told the limit. */
 export function headTooLarge(limit: number): GatewayError {
-  const sentence = `The request headers are too large: they may have ${printBytes(limit)} bytes.`
+  const sentence = `The request headers are too large: they may have at most ${sayBytes(limit)}.`
   const detail = `more than limits.headerBytes (${limit} bytes)`
   return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', detail, undefined, { sentence })
 }

@@ -60,6 +60,12 @@ export function printDuration(milliseconds: number): string {
   return out
 }
 
+/** A time that was measured, for people: `4.0 s`, `12 ms`, `2.3 ms`. */
+export function printElapsed(milliseconds: number): string {
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(1)} s`
+  return milliseconds < 10 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds)} ms`
+}
+
 /** `65536` → `64Ki`; the form the loader reads. */
 export function printBytes(bytes: number): string {
   for (const unit of ['Gi', 'Mi', 'Ki']) {
@@ -67,6 +73,12 @@ export function printBytes(bytes: number): string {
     if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`
   }
   return String(bytes)
+}
+
+/** `65536` → `64 KiB`; for people. */
+export function sayBytes(bytes: number): string {
+  const [, count, unit] = /^(\d+)([KMG]i)?$/.exec(printBytes(bytes))!
+  return unit === undefined ? `${count} bytes` : `${count} ${unit}B`
 }
 
 /** The amount in milliseconds or bytes; the text must match the pattern. */

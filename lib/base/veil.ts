@@ -1,7 +1,8 @@
 /** Positions in lines that may hold a secret: the excerpt shows the key and nothing of the value. */
 import type { FieldPath, Origin, SourcePosition } from './position.ts'
 
-const REDACTED = '[redacted]'
+/** Without brackets, which would read as YAML of the line. */
+const REDACTED = '‹hidden›'
 
 /** A key that cannot be mistaken for a value, like the keys of Kubernetes and of the settings. */
 export const PLAIN_KEY = /^[\w./-]{1,253}$/

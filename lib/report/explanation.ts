@@ -176,8 +176,7 @@ function describeUpstream(
       index === 0 ? '  endpoints' : '',
       printEndpoint(endpoint),
       [
-        escapeText(printState(endpoint)),
-        ...(live ? describeLive(live(upstream, endpoint)) : []),
+        ...describeState(endpoint, live?.(upstream, endpoint)),
         ...(endpoint.name === undefined ? [] : [`an address of ${escapeText(endpoint.name)}`]),
         ...(endpoint.backup ? ['backup'] : []),
         ...(endpoint.distant ? ['of another zone or node'] : []),
@@ -313,8 +312,11 @@ function findIdle(
   return first && { endpoint: first[0], reason: `it has the fewest requests under way: ${first[1]}` }
 }
 
-function describeLive({ inFlight, failing }: LiveEndpoint): readonly string[] {
-  return [`${inFlight} in flight`, ...(failing === '' ? [] : [escapeText(failing)])]
+/** The state in the words of `get endpoints`, and what it has to do just now. */
+function describeState(endpoint: Endpoint, live: LiveEndpoint | undefined): readonly string[] {
+  const state = escapeText(printState(endpoint, live))
+  if (live === undefined) return [state]
+  return [state, `${live.inFlight} in flight`, ...(live.failing === '' ? [] : [escapeText(live.failing)])]
 }
 
 /** Explains how one of several endpoints is chosen. */
@@ -339,10 +341,11 @@ function printEndpoint({ host, port }: Endpoint): string {
   return printEndpointAddress(escapeText(host), port)
 }
 
-function printState({ ready, serving, terminating, weight, health }: Endpoint): string {
+function printState({ ready, serving, terminating, weight, health }: Endpoint, live: LiveEndpoint | undefined): string {
   if (weight === 0) return 'weight 0'
   if (health !== undefined && health.state !== 'healthy' && serving) return `${health.state}: ${health.reason}`
-  const state = ready ? 'ready' : serving && terminating ? 'draining' : 'not ready'
+  const ifReady = live?.failing ? 'failing' : 'ready'
+  const state = ready ? ifReady : serving && terminating ? 'draining' : 'not ready'
   return weight === 1 ? state : `${state}, weight ${weight}`
 }
 
@@ -442,7 +445,7 @@ export function explanationJson(
       endpoints: upstream.endpoints.map((endpoint) => ({
         address: printEndpoint(endpoint),
         weight: endpoint.weight,
-        state: printState({ ...endpoint, weight: endpoint.weight && 1 }),
+        state: printState({ ...endpoint, weight: endpoint.weight && 1 }, live?.(upstream, endpoint)),
         source: endpoint.sourceName,
         ...(endpoint.name !== undefined && { name: endpoint.name }),
         ...(live && { inFlight: live(upstream, endpoint).inFlight }),

@@ -1,6 +1,7 @@
 /** The records of requests, as the admin API and `portico tap` show them. */
 import { printIsoTime } from '../base/clock.ts'
 import { REQUEST_ERRORS } from '../base/errors.ts'
+import { printElapsed } from '../base/measure.ts'
 import { type AccessFields, accessFields } from '../telemetry/access-log.ts'
 import type { FilterEffect, RequestCourse, TryCourse } from '../telemetry/course.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
@@ -124,7 +125,7 @@ function makeTimeline(record: RequestRecord, course: RequestCourse | undefined):
       add('accept', acceptedAt)
       if (securedAt !== undefined) add('tls', acceptedAt, securedAt - acceptedAt)
     }
-    const age = acceptedAt === undefined ? '' : `, which was accepted ${printMs(-acceptedAt)} before`
+    const age = acceptedAt === undefined ? '' : `, which was accepted ${printElapsed(-acceptedAt)} before`
     add('head', 0, undefined, isFirst ? undefined : `request ${turn} of its connection${age}`)
     if (matchedAt !== undefined) add('match', matchedAt, undefined, record.labels?.route)
     for (const { name, effect, at, duration } of filters) {
@@ -196,20 +197,19 @@ function explainTime({ durationMs, bytesIn }: RequestRecord, course: RequestCour
   for (const { endpoint, startedAt, connectedAt, headAt, endedAt = durationMs } of tries) {
     spans.push([(connectedAt ?? endedAt) - startedAt, `the connection to ${endpoint}`])
     if (connectedAt === undefined) continue
-    spans.push([(headAt ?? endedAt) - connectedAt, `${endpoint}, until its answer began`])
-    if (headAt !== undefined) spans.push([endedAt - headAt, `${endpoint}, while its answer came`])
+    if (headAt === undefined) {
+      spans.push([endedAt - connectedAt, `waiting for ${endpoint}, which had not answered`])
+      continue
+    }
+    spans.push([headAt - connectedAt, `${endpoint}, until its answer began`])
+    spans.push([endedAt - headAt, `${endpoint}, while its answer came`])
   }
   const end = tries.at(-1)?.endedAt
   if (end !== undefined) spans.push([durationMs - end, 'the client, which took the answer'])
   const [most] = spans.sort(([a], [b]) => b - a)
   return most && most[0] >= durationMs / 3
-    ? `most of its ${printMs(durationMs)} went to ${most[1]} (${printMs(most[0])})`
+    ? `most of its ${printElapsed(durationMs)} went to ${most[1]} (${printElapsed(most[0])})`
     : undefined
-}
-
-function printMs(ms: number): string {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`
-  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`
 }
 
 function round(ms: number): number {

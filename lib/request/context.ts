@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError, refuseBody } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
-import { printBytes } from '../base/measure.ts'
+import { printElapsed, sayBytes } from '../base/measure.ts'
 import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
@@ -282,6 +282,14 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
     return refuseBody(bytes, this.served?.policy?.bodyLimit ?? 0, this.settings.limits.bodyBytes)
   }
 
+  /** What the client left behind: an answer that had begun, an endpoint that had not answered, or neither. */
+  #tellLeft(durationMs: number): string {
+    const gone = `the client went away after ${printElapsed(durationMs)}`
+    const label = this.attempts?.last?.label
+    if (label === undefined) return `${gone}; no endpoint had been asked`
+    return this.upstreamMs === undefined ? `${gone}; ${label} had not answered` : `${gone}, in the answer of ${label}`
+  }
+
   /** Whether somebody may know how the request is served: with the token of the admin listener, and from a peer that may be believed. */
   #mayExplain(token: string): boolean {
     const { peerAddress } = this.exchange.connection
@@ -383,10 +391,12 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
   record(complete: boolean): RequestRecord {
     const { exchange, fields, attempts } = this
     const { connection } = exchange
+    const durationMs = this.clock.monotonic() - this.startedMonotonic
+    const left = complete || this.error !== undefined ? undefined : this.#tellLeft(durationMs)
     return {
       id: this.id,
       startedAt: this.startedAt,
-      durationMs: this.clock.monotonic() - this.startedMonotonic,
+      durationMs,
       upstreamMs: this.upstreamMs,
       protocol: exchange.protocol,
       scheme: connection.scheme,
@@ -404,7 +414,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
       tries: attempts?.count ?? 0,
       retries: attempts?.retries?.outcomes,
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
-      detail: this.error?.detail || attempts?.retries?.text || undefined,
+      detail: this.error?.detail || attempts?.retries?.text || left,
       tunnel: this.tunnel,
       filter: this.stop?.chain.nameStep(this.stop.index),
       isLogged: this.served?.filters?.isLogged !== false,
@@ -423,7 +433,7 @@ function isCleanQuery(query: string): boolean {
 
 /** A target of more than `limit` bytes: the client is told the limit. */
 function targetTooLong(limit: number, bytes: number): GatewayError {
-  const sentence = `The request target is too long: it may have ${printBytes(limit)} bytes.`
+  const sentence = `The request target is too long: it may have at most ${sayBytes(limit)}.`
   const detail = `${bytes} bytes, more than limits.targetBytes (${limit} bytes)`
   return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', detail, undefined, { sentence })
 }

@@ -1,6 +1,6 @@
 /** Trailers that travel on, in either direction. HOT */
 import { GatewayError } from '../base/errors.ts'
-import { printBytes } from '../base/measure.ts'
+import { sayBytes } from '../base/measure.ts'
 import { isFieldValue, isToken } from '../http1/bytes.ts'
 import { MAX_TRAILER_BYTES, MAX_TRAILERS } from '../http1/chunked-decoder.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
@@ -44,7 +44,7 @@ export function readTrailers(
 
 /** Too many trailers, or too large ones: the client is told both limits, which no setting changes. */
 export function trailersTooLarge(): GatewayError {
-  const limits = `${MAX_TRAILERS} of them, with ${printBytes(MAX_TRAILER_BYTES)} bytes together`
+  const limits = `${MAX_TRAILERS} of them, with ${sayBytes(MAX_TRAILER_BYTES)} together`
   const sentence = `The trailers of the request are too large: there may be ${limits}.`
   return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `trailers: more than ${limits}`, undefined, { sentence })
 }

@@ -47,7 +47,8 @@ type Running = RunningGateway & { manifests: string; endpoints: string; dead: nu
 async function start(t: Test, workers: string): Promise<Running> {
   const { web } = await startEchoes(t, 'web')
   const held = createServer((request, response) => {
-    if (request.url !== '/least/hold') response.end('ok')
+    if (request.url === '/least/broken') response.destroy()
+    else if (request.url !== '/least/hold') response.end('ok')
   }).listen(0, '127.0.0.1')
   await once(held, 'listening')
   t.teardown(() => {
@@ -116,6 +117,17 @@ for (const workers of ['0', '1']) {
     })
     t.match(isBusy, /\(it has the fewest requests under way: 0\)/)
     t.match(isBusy, /ready, 1 in flight/)
+
+    // One that failed its last request has the state that get endpoints gives it.
+    await visit(running, 'http://shop.test/least/broken').catch(() => {})
+    let told = ''
+    await until(async () => {
+      told = (await readApi(admin, `/api/v1/explain?url=${encodeURIComponent('shop.test/least')}`)).text
+      return told.includes('failing')
+    })
+    t.match(told, /127\.0\.0\.1:\d+ +failing, \d in flight, PORTICO_UP_\w+ at /)
+    const rows = JSON.parse((await runPortico(['get', 'endpoints', ...port.slice(1), '-o', 'json'])).stdout)
+    t.ok(rows.some(({ service, state }: Record<string, string>) => service === 'least' && state === 'failing'))
 
     const json = await runPortico(['explain', 'http://shop.test/api', ...port, '-o', 'json'])
     t.match(JSON.parse(json.stdout), {

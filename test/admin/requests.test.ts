@@ -73,9 +73,11 @@ spec:
       http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: one, port: {number: 80}}}}]}
 `
 
-/** Answers after so many milliseconds. */
+/** Answers after so many milliseconds, and where `/long` is asked for after a second. */
 async function startSlow(t: Test, ms: number): Promise<number> {
-  const server = createServer((_request, response) => setTimeout(() => response.end('late'), ms))
+  const server = createServer(({ url }, response) =>
+    setTimeout(() => response.end('late'), url?.endsWith('/long') ? 1000 : ms),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
@@ -310,6 +312,21 @@ t.test('what took the time of a slow request is told', async (t) => {
   t.ok(first.at_ms > 100)
 })
 
+t.test('of a client that went away it is told that the endpoint had not answered', async (t) => {
+  const running = await start(t)
+  const client = await connectRaw(running.http)
+  client.send('GET /slow/long HTTP/1.1\r\nHost: shop.test\r\n\r\n')
+  await sleep(350)
+  ;(client.socket as Socket).resetAndDestroy()
+  const findGone = () => readApi(running.admin, '/api/v1/requests?status=499')
+  await until(async () => (await findGone()).length === 1)
+  const [{ request_id: id, endpoint, detail }] = await findGone()
+  t.match(detail, new RegExp(`^the client went away after \\d+ ms; ${endpoint} had not answered$`))
+  const { cause } = await readApi(running.admin, `/api/v1/requests/${id}`)
+  t.match(cause, `The client closed the request: ${detail}; most of its `)
+  t.match(cause, ` went to waiting for ${endpoint}, which had not answered (`)
+})
+
 t.test('waits are steps: for a filter, in the queue, for a body; and a connection that was open is told', async (t) => {
   const running = await start(t)
   const { admin } = running
@@ -362,6 +379,7 @@ t.test('waits are steps: for a filter, in the queue, for a body; and a connectio
   ;(leaving.socket as Socket).resetAndDestroy()
   const gone = await findDetail('host=asked.test&status=499')
   t.match(gone, { code: 'PORTICO_REQ_ABORTED', attempts: [] })
+  t.match(gone.detail, /^the client went away after \d+ ms; no endpoint had been asked$/)
   t.match(findAuth(gone), { effect: 'waited' })
 })
 

@@ -388,9 +388,15 @@ t.test('a declared length is held to the limit of the route, before its filters'
     return [status, /answer +(.*)$/m.exec(stdout)?.[1]]
   }
   const refused = (limit: string) => [1, `413 PORTICO_REQ_TOO_LARGE: more than ${limit}`]
-  t.same(await send('http://web.test/', 1025), refused('upstream.bodyLimit (1024 bytes)'))
+  t.same(
+    await send('http://web.test/', 1025),
+    refused('the body limit of the route (1 KiB: portico.dev/body-limit or upstream.bodyLimit)'),
+  )
   t.match(await send('http://web.test/', 1024), [1, /^403 /])
-  t.same(await send('http://web.test:30081/', 1025), refused('upstream.bodyLimit (1024 bytes)'))
+  t.same(
+    await send('http://web.test:30081/', 1025),
+    refused('the body limit of the route (1 KiB: portico.dev/body-limit or upstream.bodyLimit)'),
+  )
   t.same(await send('http://web.test:30081/', 1024), [0, undefined])
   t.same(await send('http://127.0.0.1:30080/', 1025), [0, undefined], 'the bytes of a connection are not read')
   const all = ['--set', 'limits.bodyBytes=10']

@@ -186,11 +186,11 @@ t.test('what a client gets wrong is answered by the proxy, and is in the records
 t.test('P21 the client and the log are told which limit a head is beyond', async (t) => {
   const path = await startPath(t, { 'limits.headerBytes': 4096, 'limits.headerCount': 20 })
   const cases: [string, string, RegExp, string][] = [
-    ['bytes', `X: ${'x'.repeat(5000)}`, /they may have 4Ki bytes\./, 'more than limits.headerBytes (4096 bytes)'],
+    ['bytes', `X: ${'x'.repeat(5000)}`, /they may have at most 4 KiB\./, 'more than limits.headerBytes (4096 bytes)'],
     [
       'far more bytes',
       `X: ${'x'.repeat(90_000)}`,
-      /they may have 4Ki bytes\./,
+      /they may have at most 4 KiB\./,
       'more than limits.headerBytes (4096 bytes)',
     ],
     ['fields', 'a: b\r\n'.repeat(20).trimEnd(), /there may be 20 fields\./, 'more than limits.headerCount (20)'],
@@ -211,7 +211,7 @@ t.test('P21 the client and the log are told which limit a head is beyond', async
   const trailers = `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`
   const client = await connectBy(t, path, 'plain')
   const response = await client.send(trailers).response()
-  t.match(response.body.toString(), /trailers of the request are too large: there may be 100 of them, with 16Ki bytes/)
+  t.match(response.body.toString(), /trailers of the request are too large: there may be 100 of them, with 16 KiB/)
   client.destroy()
 })
 

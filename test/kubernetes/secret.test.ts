@@ -53,7 +53,7 @@ t.test('CF-27 wrong base64 is reported at its key, and never shown', async (t) =
     '8:3 data[d]: Invalid value: illegal base64 data at input byte 0',
   ])
   t.notMatch(JSON.stringify(diagnostics), /hunter|aGVsbG8/)
-  t.equal(diagnostics[0]?.position?.excerpt, '  a: [redacted]')
+  t.equal(diagnostics[0]?.position?.excerpt, '  a: ‹hidden›')
   t.match(diagnostics[3]?.help, 'this is PEM text: put it under stringData')
 })
 
@@ -91,7 +91,7 @@ t.test('positions of a Secret show none of its values', async (t) => {
     t.notMatch(origin.locate(path).excerpt, /aGVsbG8|d29ybGQ/)
     t.notMatch(origin.locateKey(path).excerpt, /aGVsbG8|d29ybGQ/)
   }
-  t.match(origin.locate(['data', 'b']), { line: 6, column: 6, length: 1, excerpt: '  b: [redacted]' })
+  t.match(origin.locate(['data', 'b']), { line: 6, column: 6, length: 1, excerpt: '  b: ‹hidden›' })
 })
 
 t.test('a key is a config key', async (t) => {

@@ -46,11 +46,11 @@ spec: {ports: [{port: 80}]}
   const doors = await startDoors(t, { 'limits.bodyBytes': '10' }, manifests.join(''))
   for (const door of doors.names) {
     for (const [host, limit, text] of [
-      ['small', 8, '8'],
-      ['usual', 10, '10'],
-      ['open', 1024, '1Ki'],
-      ['service', 6, '6'],
-      ['both', 12, '12'],
+      ['small', 8, '8 bytes'],
+      ['usual', 10, '10 bytes'],
+      ['open', 1024, '1 KiB'],
+      ['service', 6, '6 bytes'],
+      ['both', 12, '12 bytes'],
     ] as const) {
       for (const request of [declare(door, limit + 1), { method: 'POST', body: 'x'.repeat(limit + 1) }]) {
         const label = `${host}, ${'fields' in request ? 'declared' : 'of unknown length'}, ${door}`
@@ -63,7 +63,7 @@ spec: {ports: [{port: 80}]}
           upstream,
         } = await doors.ask(door, { host: `${host}.test`, ...request })
         t.equal(status, 413, label)
-        t.match(body, `too large: it may have ${text} bytes.`, label)
+        t.match(body, `too large: it may have at most ${text}.`, label)
         t.match(body, /"code":"PORTICO_REQ_TOO_LARGE"/)
         t.same(upstream, [], label)
         if (host === 'small') t.same(findAll(headers, 'access-control-allow-origin'), ['*'], label)
@@ -93,6 +93,6 @@ t.test('the limit is told after another try as well', async (t) => {
   await until(() => upstream.connections[1]?.text.includes('abc') ?? false)
   const { status, body } = await client.send('8\r\ndefghijk\r\n').response()
   t.equal(status, 413)
-  t.match(body.toString(), 'too large: it may have 10 bytes.')
+  t.match(body.toString(), 'too large: it may have at most 10 bytes.')
   t.match(await server.record(), { tries: 2, error: 'PORTICO_REQ_TOO_LARGE' })
 })

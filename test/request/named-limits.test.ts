@@ -39,19 +39,19 @@ const CASES: readonly (readonly [status: number, bytes: string, sentence: string
   [
     413,
     'POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 100000\r\n\r\n',
-    'The request body is too large: it may have 80000 bytes.',
+    'The request body is too large: it may have at most 80000 bytes.',
     /more than limits\.bodyBytes \(80000 bytes\)/,
   ],
   [
     414,
     `GET /${'x'.repeat(400)} HTTP/1.1\r\nHost: web.test\r\n\r\n`,
-    'The request target is too long: it may have 256 bytes.',
+    'The request target is too long: it may have at most 256 bytes.',
     /more than limits\.targetBytes \(256 bytes\)$/,
   ],
   [
     431,
     HEAD('web.test', `X: ${'x'.repeat(3000)}\r\n`),
-    'The request headers are too large: they may have 2Ki bytes.',
+    'The request headers are too large: they may have at most 2 KiB.',
     /limits\.headerBytes \(2048 bytes\)/,
   ],
 ]
