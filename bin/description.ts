@@ -21,6 +21,8 @@ type RowsByKind = {
 export type Description = RowsByKind &
   Readonly<{
     kind: DescribedKind
+    /** The objects that were asked for, where that is not the rows themselves: `ingress/default/shop`. */
+    objects: readonly string[]
     /** The rows that were named. */
     named: readonly unknown[]
   }>
@@ -34,10 +36,10 @@ export function describe(
   const rows = Object.fromEntries(DESCRIBED.map((one) => [one, all.get(one) ?? []])) as unknown as RowsByKind
   const named = (rows[kind] as readonly unknown[]).filter((row) => isNamed(viewOf(kind), row, name))
   const related = { ...relate(kind, named, rows), [kind]: named } as Omit<RowsByKind, 'diagnostics'>
-  const objects = new Set([...listObjects(kind, related), ...nameObjects(kind, name)])
-  const diagnostics = rows.diagnostics.filter(({ resource = '' }) => objects.has(resource))
+  const resources = new Set([...listResources(kind, related), ...nameResources(kind, name)])
+  const diagnostics = rows.diagnostics.filter(({ resource = '' }) => resources.has(resource))
   if (named.length === 0 && diagnostics.length === 0) return undefined
-  return { kind, named, ...related, diagnostics }
+  return { kind, objects: listAsked(kind, name, named), named, ...related, diagnostics }
 }
 
 type Related = Omit<RowsByKind, 'diagnostics'>
@@ -90,14 +92,17 @@ function listServices({ backend }: RouteRow): readonly string[] {
   return backend.split(', ').map((one) => one.replace(/:.*$/, ''))
 }
 
-/** As diagnostics name the objects that the named rows come from. */
-function listObjects(
+/** As diagnostics name the objects that the named rows come from; of a route the certificates of its host as well. */
+function listResources(
   kind: DescribedKind,
   { routes, services, endpoints, certificates, listeners }: Related,
 ): readonly string[] {
   switch (kind) {
     case 'routes':
-      return routes.map(({ namespace, ingress }) => `Ingress ${namespace}/${ingress}`)
+      return [
+        ...routes.map(({ namespace, ingress }) => `Ingress ${namespace}/${ingress}`),
+        ...certificates.map(({ name }) => `Secret ${name}`),
+      ]
     case 'services':
       return [...services.map((row) => `Service ${nameOf(row)}`), ...endpoints.map(({ sourceName }) => sourceName)]
     case 'endpoints':
@@ -116,9 +121,24 @@ const OBJECT_KINDS: Readonly<Partial<Record<DescribedKind, string>>> = {
 }
 
 /** An object of which nothing is served has problems all the same. */
-function nameObjects(kind: DescribedKind, name: string): readonly string[] {
+function nameResources(kind: DescribedKind, name: string): readonly string[] {
   const object = OBJECT_KINDS[kind]
-  return object === undefined ? [] : [`${object} ${name.includes('/') ? name : `default/${name}`}`]
+  return object === undefined ? [] : [`${object} ${qualify(name)}`]
+}
+
+/** Ingresses have several rows each, and other objects none where nothing of them is served. */
+function listAsked(kind: DescribedKind, name: string, named: readonly unknown[]): readonly string[] {
+  const object = OBJECT_KINDS[kind]?.toLowerCase()
+  if (named.length === 0) return object === undefined ? [] : [`${object}/${qualify(name)}`]
+  if (kind !== 'routes') return []
+  const owners = (named as readonly RouteRow[]).filter(
+    ({ namespace, ingress }) => name === ingress || name === `${namespace}/${ingress}`,
+  )
+  return [...new Set(owners.map(({ namespace, ingress }) => `ingress/${namespace}/${ingress}`))]
+}
+
+function qualify(name: string): string {
+  return name.includes('/') ? name : `default/${name}`
 }
 
 function nameOf({ namespace, name }: Pick<ServiceRow, 'namespace' | 'name'>): string {

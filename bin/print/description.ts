@@ -13,9 +13,15 @@ import { layOutTable } from './table.ts'
 /** Of more named objects there is a table alone. */
 const MOST_OBJECTS = 10
 
+/** An endpoint counts what it gets from all routes and ports. */
+const TRAFFIC: Readonly<Partial<Record<Kind, string>>> = {
+  routes: 'traffic of its Services',
+  listeners: 'traffic of its Services',
+}
+
 export function printDescription(description: Description, paint: Paint): string {
-  const { kind, named, diagnostics } = description
-  const blocks: string[] = []
+  const { kind, objects, named, diagnostics } = description
+  const blocks = objects.length === 0 ? [] : [paint('bold', escapeText(objects.join(', ')))]
   if (named.length === 0) blocks.push('nothing of it is served')
   else if (named.length <= MOST_OBJECTS) blocks.push(...named.map((row) => printObject(kind, row, paint)))
   for (const one of DESCRIBED) {
@@ -24,10 +30,10 @@ export function printDescription(description: Description, paint: Paint): string
     if (rows.length > 0 && !isTold) blocks.push(printSection(one, rows, paint))
   }
   const traffic = printTraffic(description.endpoints)
-  if (traffic) blocks.push(`${paint('bold', 'traffic')}\n  ${traffic}`)
+  if (traffic) blocks.push(`${paint('bold', TRAFFIC[kind] ?? 'traffic')}\n  ${traffic}`)
   if (diagnostics.length > 0) {
     blocks.push([paint('bold', 'problems'), ...diagnostics.flatMap(printProblem)].join('\n'))
-  } else blocks.push('no problems')
+  } else blocks.push('no problems in the manifests')
   return blocks.join('\n\n')
 }
 

@@ -18,13 +18,12 @@ import { usableEndpoints } from '../model/tier.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import type { ClientTrail } from '../request/client-trail.ts'
 import { joinOverrides, resolvePolicy } from '../settings/policy.ts'
-import { printSettingValue } from '../settings/print-value.ts'
-import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../settings/service.ts'
+import type { UpstreamPolicy } from '../settings/service.ts'
 import { findOwner } from '../upstream/choice/balancer/consistent-hash.ts'
 import { createHashKey } from '../upstream/choice/balancer/hash-key.ts'
 import type { Explanation, RouteVerdict } from './explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from './place.ts'
-import { printConditions, printListenerManner, printListenerName, printPolicies } from './print.ts'
+import { printConditions, printListenerManner, printListenerName, printOverrides, printPolicies } from './print.ts'
 import { type DescribedShare, printWeight } from './shares.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
@@ -188,7 +187,7 @@ function describeUpstream(
   if (more > 0) rows.push(['', `… and ${more} more`])
   if (upstream.endpoints.length === 0) rows.push(['  endpoints', 'none'])
   const own = joinOverrides(upstream.policy, winner?.policy)
-  if (Object.keys(own).length > 0) rows.push(['  settings', printOwn(own)])
+  if (Object.keys(own).length > 0) rows.push(['  settings', printOverrides(own).map(escapeText).join(', ')])
   // Round robin begins anywhere; the first is as good an example as any.
   const usable = answer ? [] : usableEndpoints(upstream)
   if (usable.length > 0)
@@ -222,15 +221,6 @@ function describeShare(share: DescribedShare, shares: readonly DescribedShare[])
   const more = endpoints.length > MOST_ENDPOINTS ? `, … and ${endpoints.length - MOST_ENDPOINTS} more` : ''
   const target = lack ? `${statusOf(lack.code)} ${lack.code}: ${escapeText(lack.reason)}` : shown + more
   return [escapeText(action.backend), `${printWeight(share, shares)}  → ${target}`]
-}
-
-/** The settings in which the Service and the Ingress differ from the defaults. */
-function printOwn(own: PolicyOverrides): string {
-  const values = Object.entries(own).map(([name, value]) => {
-    const setting = SERVICE_SETTINGS_BY_NAME.get(name)
-    return `${name}: ${escapeText(setting ? printSettingValue(setting, value) : String(value))}`
-  })
-  return values.join(', ')
 }
 
 /** False where the bytes of a connection are passed on, and nobody reads requests. */

@@ -11,6 +11,8 @@ import type { Route, VirtualHost } from '../model/route.ts'
 import type { RouteTable } from '../model/route-table.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { compileConditions } from '../routing/predicates.ts'
+import { printSettingValue } from '../settings/print-value.ts'
+import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME } from '../settings/service.ts'
 import { printBoundHost } from './certificate-view.ts'
 import { type DescribedShare, describeShares } from './shares.ts'
 
@@ -111,6 +113,14 @@ export function printListenerManner({ layer, tls, proxyProtocol, sourceRanges }:
 /** The RoutePolicies that say more of a route than filters, for people: `RoutePolicy default/beta (matchHeaders, priority)`. */
 export function printPolicies({ policies = [] }: Pick<Route, 'policies'>): readonly string[] {
   return policies.map(({ policy, options }) => `${policy.kind} ${printName(policy)} (${options.join(', ')})`)
+}
+
+/** The settings in which a Service or an Ingress differs from the defaults: `bodyLimit: 10Ki`. */
+export function printOverrides(own: PolicyOverrides): readonly string[] {
+  return Object.entries(own).map(([name, value]) => {
+    const setting = SERVICE_SETTINGS_BY_NAME.get(name)
+    return `${name}: ${setting ? printSettingValue(setting, value) : String(value)}`
+  })
 }
 
 /** `→ L4 → default/web:80 → 127.0.0.1:3000` */

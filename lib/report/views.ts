@@ -17,9 +17,10 @@ import { findRouteId, type Route } from '../model/route.ts'
 import type { RouteTable } from '../model/route-table.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
+import { joinOverrides } from '../settings/policy.ts'
 import { SETTINGS, type Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
-import { printConditions, printListenerName, printPolicies } from './print.ts'
+import { printConditions, printListenerName, printOverrides, printPolicies } from './print.ts'
 import { type DescribedShare, describeShares, printWeight } from './shares.ts'
 
 export type RouteRow = Readonly<{
@@ -51,6 +52,8 @@ export type RouteRow = Readonly<{
   filters: readonly string[]
   /** The RoutePolicies that say more than filters: `RoutePolicy default/beta (matchHeaders)`. */
   policies: readonly string[]
+  /** In which its Ingress and its Service, where it is one, differ from the settings of all: `bodyLimit: 10Ki`. */
+  settings: readonly string[]
   /** HTTP is answered with a redirect to HTTPS. */
   redirectToHttps: boolean
   /** `file:line:column` */
@@ -160,6 +163,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
       ...routeState(route, shares, shadowedBy, locate),
       filters: printFilters(route),
       policies: printPolicies(route),
+      settings: printOverrides(joinOverrides(findUpstream(model, route)?.policy, route.policy)),
       redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }
@@ -169,6 +173,11 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
     ...(defaultRoute ? [row(defaultRoute)] : []),
     ...shadowed.map(({ route, winner }) => row(route, winner)),
   ]
+}
+
+/** Undefined of a route that is divided among several, or leads nowhere. */
+function findUpstream(model: Model, { action }: Route): Upstream | undefined {
+  return action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
 }
 
 function routeState(

@@ -6,6 +6,7 @@ import { get } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { makeSecretYaml } from '../helpers/running-gateway.ts'
 import { runPortico, serveHere } from './process.ts'
 
 const manifests = (endpoint: string) => `
@@ -43,7 +44,7 @@ const describe = (...words: string[]) => runPortico(['describe', ...words, '-f',
 t.test('an Ingress: its routes, where they lead, the certificate of its hosts, its problems', async (t) => {
   const { status, stdout } = await describe('ingress', 'shop')
   t.equal(status, 0)
-  t.match(stdout, /^route\/shop\.test\/\n {2}id +\S.*\n {2}host +shop\.test\n {2}path +\/\n/)
+  t.match(stdout, /^ingress\/default\/shop\n\nroute\/shop\.test\/\n {2}id +\S.*\n {2}host +shop\.test\n {2}path +\/\n/)
   t.match(stdout, /\n {2}backend +default\/web:80\n/)
   t.match(stdout, /\nservices\n {2}NAMESPACE +NAME[^\n]*\n {2}default +web +NodePort/)
   t.match(stdout, /\nendpoints\n {2}NAMESPACE[^\n]*\n {2}default +web +80 +127\.0\.0\.1:9001/)
@@ -51,14 +52,27 @@ t.test('an Ingress: its routes, where they lead, the certificate of its hosts, i
   t.match(stdout, /\nproblems\n[\s\S]*PORTICO_ANN_UNKNOWN[\s\S]*"?portico\.dev\/nonsense/)
   t.notMatch(stdout, '9009', 'nothing of other Services')
   t.notMatch(stdout, 'bad_host')
-  t.equal((await describe('route/shop.test/')).stdout, stdout, 'the route of that Ingress')
+  const route = (await describe('route/shop.test/')).stdout
+  t.equal(`ingress/default/shop\n\n${route}`, stdout, 'the route of that Ingress')
+})
+
+t.test('an Ingress: what it does to requests, and what is wrong with the certificate of its hosts', async (t) => {
+  const yaml = manifests('127.0.0.1:9001')
+    .replace('portico.dev/nonsense: "1"', 'portico.dev/body-limit: 10Ki, portico.dev/request-headers-set: "X-A: b"')
+    .replace('secretName: missing', 'secretName: shop-tls')
+  const secret = await makeSecretYaml('shop-tls', ['shop.test'], { notAfter: new Date(Date.now() - 86_400_000) })
+  const cwd = t.testdir({ 'all.yaml': yaml + secret })
+  const { stdout } = await runPortico(['describe', 'ingress', 'shop', '-f', 'all.yaml'], { cwd })
+  t.match(stdout, /\n {2}filters +\S*headers.*X-A/)
+  t.match(stdout, /\n {2}settings +bodyLimit: 10Ki\n/)
+  t.match(stdout, /\nproblems\n {2}all\.yaml:\d+:\d+ {2}warning {2}PORTICO_TLS_EXPIRED /)
 })
 
 t.test('a Service, an endpoint, a certificate and a listener', async (t) => {
   const service = await describe('svc', 'web')
   t.match(
     service.stdout,
-    /^service\/default\/web\n[\s\S]*labels +app=shop[\s\S]*\nroutes\n[\s\S]*shop\.test[\s\S]*\nlisteners\n[\s\S]*30180[\s\S]*\nno problems\n$/,
+    /^service\/default\/web\n[\s\S]*labels +app=shop[\s\S]*\nroutes\n[\s\S]*shop\.test[\s\S]*\nlisteners\n[\s\S]*30180[\s\S]*\nno problems in the manifests\n$/,
   )
   t.notMatch(service.stdout, '\ntraffic', 'of files there is none')
   t.match(
@@ -75,7 +89,10 @@ t.test('a Service, an endpoint, a certificate and a listener', async (t) => {
 t.test('an object of which nothing is served says why; one that is not there is exit code 1', async (t) => {
   const wrong = await describe('ingress', 'wrong')
   t.equal(wrong.status, 0)
-  t.match(wrong.stdout, /^nothing of it is served\n\nproblems\n {2}all\.yaml:\d+:\d+ {2}error .*bad_host/)
+  t.match(
+    wrong.stdout,
+    /^ingress\/default\/wrong\n\nnothing of it is served\n\nproblems\n {2}all\.yaml:\d+:\d+ {2}error .*bad_host/,
+  )
   t.match(await describe('ingress', 'nobody'), { status: 1, stdout: '', stderr: /no routes named "nobody"/ })
   for (const words of [['workers', 'x'], ['ingress'], ['svc', 'a', 'b'], ['svc/a', 'ing/b'], ['nonsense', 'x']]) {
     t.equal((await describe(...words)).status, 2, words.join(' '))
@@ -110,7 +127,10 @@ t.test('of a running gateway it tells traffic and health too, as text and as jso
   const words = ['describe', 'service', 'web', '--admin-port', String(ports.admin)]
   const { status, stdout } = await runPortico(words)
   t.equal(status, 0)
-  t.match(stdout, '\ntraffic\n  3 requests sent to 1 endpoint, 0 failures, 0 in flight\n')
+  const traffic = '3 requests sent to 1 endpoint, 0 failures, 0 in flight\n'
+  t.match(stdout, `\ntraffic\n  ${traffic}`)
+  const ofIngress = await runPortico(['describe', 'ingress', 'default/shop', ...words.slice(3)])
+  t.match(ofIngress.stdout, `\ntraffic of its Services\n  ${traffic}`, 'its routes have no counts of their own here')
   const json = JSON.parse((await runPortico([...words, '-o', 'json'])).stdout)
   t.match(json, {
     kind: 'services',
