@@ -1,5 +1,6 @@
 /** Rows of a running gateway, asked at its admin listener. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ReloadRow } from '../lib/report/reload-history.ts'
 import type { AdminPlace } from './admin-client.ts'
 import { askJson, NoAnswerError } from './ask.ts'
 import type { Kind } from './kind.ts'
@@ -27,7 +28,19 @@ export class GatewayRows implements RowSource {
         return { rows: error.exitCode, talk: error.lines }
       }
     }
-    return { rows, talk: [] }
+    return { rows, talk: kinds.includes('diagnostics') ? await this.#tellRefused() : [] }
+  }
+
+  /** The diagnostics are those of what is served: of a reload that was refused they say nothing. */
+  async #tellRefused(): Promise<readonly string[]> {
+    try {
+      const [last] = (await askJson(this.#admin, '/api/v1/reloads', '')) as readonly ReloadRow[]
+      return last?.outcome === 'refused' ? ['the last reload was refused: portico logs tells why'] : []
+    } catch (error) {
+      // A gateway of another version may not tell; the rows are there all the same.
+      if (error instanceof NoAnswerError) return []
+      throw error
+    }
   }
 
   async change(): Promise<void> {

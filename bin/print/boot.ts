@@ -254,7 +254,10 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
   if (ports.admin !== undefined) {
     const { address } = settings.admin
     const host = address === '::' || address === '0.0.0.0' ? 'localhost' : printHostPort(address, 0).replace(/:0$/, '')
-    rows.push(['  admin', `${paint('cyan', printUrl('http', host, ports.admin))}   dashboard, /metrics, /readyz`])
+    rows.push([
+      '  admin',
+      `${paint('cyan', `${printUrl('http', host, ports.admin)}/dashboard/`)}   also /metrics, /readyz`,
+    ])
   }
   const { enabled, socket } = settings.admin
   if (enabled && socket !== '') rows.push(['  admin', `${escapeText(socket)}   for this user alone`])

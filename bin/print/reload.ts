@@ -13,7 +13,7 @@ const MOST_FILES = 3
 export function printReloaded(reloaded: Omit<Reloaded, 'served'>, inFlight: number, paint: Paint): string {
   const { files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = reloaded
   const isNews = changes.length > 0 || kept.length === 0
-  const lines = [printFiles(files)]
+  const lines = [printFiles(files, kept.length > 0)]
   for (const change of changes.slice(0, MOST_CHANGES)) lines.push(`  ${escapeText(printChange(change))}`)
   if (changes.length > MOST_CHANGES) lines.push(`  … and ${changes.length - MOST_CHANGES} more`)
   if (changes.length === 0 && isNews) lines.push('  no route changed')
@@ -43,8 +43,8 @@ export function printReloadFailed(failed: Omit<ReloadFailed, 'error'>, paint: Pa
   ].join('\n')
 }
 
-function printFiles(files: readonly string[]): string {
-  if (files.length === 0) return 'reloaded'
+function printFiles(files: readonly string[], isPart: boolean): string {
+  if (files.length === 0) return isPart ? 'partly reloaded' : 'reloaded'
   const shown = files.slice(0, MOST_FILES).map(escapeText).join(', ')
   return `${shown}${files.length > MOST_FILES ? ` and ${files.length - MOST_FILES} more` : ''} changed`
 }

@@ -596,8 +596,7 @@ function describeMiss(route: Route, { path, request }: Asked, winner: Route | un
     return `"${element}" continues the segment: a prefix matches whole path elements`
   }
   if (path.toLowerCase().startsWith(stem.toLowerCase())) return `"${path.slice(0, stem.length)}" differs by case`
-  const end = path.indexOf('/', 1)
-  return `path starts with "${end < 0 ? path : path.slice(0, end)}"`
+  return `path does not start with "${wanted}"`
 }
 
 /** A prefix without the slash at its end, which says nothing (I-13). */

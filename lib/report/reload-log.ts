@@ -24,7 +24,8 @@ export function logReloaded(log: Log, result: Reloaded, inFlight: number): void 
     in_flight: inFlight,
     duration_ms: Math.round(durationMs),
   }
-  const outcome = subject === '' ? 'configuration reloaded' : `${subject} changed`
+  const how = kept.length === 0 ? 'reloaded' : 'partly reloaded'
+  const outcome = subject === '' ? `configuration ${how}` : `${subject} changed`
   if (kept.length === 0) log.info(fields, outcome)
   else log.warn(fields, `${outcome}: ${kept.map(({ text }) => text).join(', ')}; ${CHECK_KEPT}`)
   logDiagnostics(log, newDiagnostics)

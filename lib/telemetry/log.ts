@@ -83,7 +83,12 @@ function flushStream(stream: LogStream, done: () => void): void {
 export function createLinePrinter(colour: boolean): (entry: object) => string {
   // Most processes write no such lines, and to load what prints them takes a fortieth of the start of a worker.
   const { prettyFactory } = require('pino-pretty') as typeof import('pino-pretty')
-  return prettyFactory({ colorize: colour, translateTime: 'SYS:HH:MM:ss', singleLine: true })
+  const print = prettyFactory({ colorize: colour, translateTime: 'SYS:HH:MM:ss', singleLine: true })
+  return (entry) => {
+    const { at, msg, ...rest } = entry as { at?: unknown; msg?: unknown }
+    // The place of a problem stands before its message, as portico check has it.
+    return print(typeof at === 'string' ? { ...rest, msg: `${at}  ${msg}` } : entry)
+  }
 }
 
 function prettyStream(stream: LogStream, colour: boolean): LogStream {

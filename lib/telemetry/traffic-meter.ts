@@ -5,7 +5,7 @@
 import { REQUEST_ERRORS } from '../base/errors.ts'
 import type { RequestRecord, RouteLabels } from './record.ts'
 
-/** Upper bounds of the buckets in milliseconds: each a quarter more than the one before, so that a percentile is off by an eighth at most. */
+/** Upper bounds of the buckets in milliseconds: each a quarter more than the one before, so a percentile is too long by a quarter at most. */
 export const DURATION_BOUNDS: readonly number[] = makeBounds()
 /** Seconds over which a rate is taken. The one that runs does not count. */
 const RATE_SECONDS = 5

@@ -1,6 +1,10 @@
 /** What `portico get` picks and how it is cut: labels, order, jsonpath, columns of one's own; and its list of problems. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { runPortico, serveHere } from './process.ts'
+import { ONE_ROUTE } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
+import { runPortico, serveHere, startGateway } from './process.ts'
 
 const route = (name: string, labels: string, paths: string, service = 'web') => `
 apiVersion: networking.k8s.io/v1
@@ -166,3 +170,21 @@ t.test(
     })
   },
 )
+
+t.test('get diagnostics of a gateway whose last reload was refused says so', async (t) => {
+  const cwd = t.testdir({ 'shop.yaml': ONE_ROUTE })
+  const { ports, child } = await startGateway(
+    t,
+    ['run', '-f', 'shop.yaml', '--workers', '0', '--strict', '--endpoints', 'default/web=127.0.0.1:1'],
+    { cwd },
+  )
+  const read = () => runPortico(['get', 'diagnostics', '--admin-port', String(ports.admin)])
+  t.notMatch((await read()).stderr, 'refused')
+  writeFileSync(join(cwd, 'shop.yaml'), 'kind: [\n')
+  child.kill('SIGHUP')
+  await until(async () => (await read()).stderr !== '')
+  t.match(await read(), { status: 0, stderr: 'the last reload was refused: portico logs tells why\n' })
+  writeFileSync(join(cwd, 'shop.yaml'), ONE_ROUTE)
+  child.kill('SIGHUP')
+  await until(async () => !(await read()).stderr.includes('refused'))
+})

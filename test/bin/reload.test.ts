@@ -78,6 +78,7 @@ t.test('a file that is kept as it was is told once, after its problems; nothing 
   ])
   const changes: ModelChange[] = [{ type: 'added', subject: 'a/', detail: '→ b' }]
   t.strictSame(print({ kept, changes }).slice(1), ['  + a/ → b', outcome, '  Live after 12 ms.'])
+  t.strictSame(print({ kept, changes, files: [] })[0], 'partly reloaded')
 })
 
 t.test('text from files cannot reach the terminal', async (t) => {

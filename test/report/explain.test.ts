@@ -60,8 +60,8 @@ t.test('the winner comes first, then the nearest misses with the reason', async 
     'no Prefix /cart: "/carts" continues the segment: a prefix matches whole path elements',
     'no Exact /Login: path is "/carts"',
     'no Exact /empty: path is "/carts"',
-    'no Prefix /api: path starts with "/carts"',
-    'no Prefix /api: path starts with "/carts"',
+    'no Prefix /api: path does not start with "/api"',
+    'no Prefix /api: path does not start with "/api"',
   ])
   t.same(explanation.path, {
     normal: { path: '/carts', matchPath: '/carts' },
@@ -202,7 +202,7 @@ spec: {ports: [{port: 80}]}
   t.same(play(one, '/x'), ['wins Prefix /x: longest matching prefix', 'no default : a path of this host matches'])
   t.same(play(one, '/y'), [
     'wins default : default backend of this host: no path matches',
-    'no Prefix /x: path starts with "/y"',
+    'no Prefix /x: path does not start with "/x"',
   ])
   t.same(play(ingress('all', '') + one, '/x'), [
     'wins Prefix /x: longest matching prefix',

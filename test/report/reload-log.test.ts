@@ -86,7 +86,7 @@ t.test('a reload that left an older version in force is a warning', async (t) =>
   t.match(lines, [
     {
       level: 40,
-      msg: 'configuration reloaded: still serving a.yaml as of 14:03:11, still serving b.yaml as of 14:03:12; portico check prints every problem of what is not taken',
+      msg: 'configuration partly reloaded: still serving a.yaml as of 14:03:11, still serving b.yaml as of 14:03:12; portico check prints every problem of what is not taken',
     },
   ])
 })

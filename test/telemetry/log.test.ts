@@ -39,6 +39,15 @@ t.test('the level may be changed while running', async (t) => {
   t.match(JSON.parse(read()), { msg: 'this' })
 })
 
+t.test('a pretty line has the place of a problem before the message', async (t) => {
+  const { log, read } = collect('pretty')
+  log.warn({ code: 'PORTICO_ANN_UNKNOWN', at: 'k8s/shop.yaml:3:5' }, 'unknown annotation')
+  t.match(
+    read().replaceAll(/\x1b\[\d+m/g, ''),
+    / WARN: k8s\/shop\.yaml:3:5 {2}unknown annotation \{"code":"PORTICO_ANN_UNKNOWN"\}\n$/,
+  )
+})
+
 t.test('pretty lines are for people, access lines in their own form', async (t) => {
   const { log, read } = collect('pretty')
   log.info({ port: 8080 }, 'listening')
