@@ -236,7 +236,10 @@ function Timeline({ request: { timeline, duration_ms: duration } }: { request: R
           <span class="track" aria-hidden="true">
             <span
               class={`bar ${toneOfStep(event, detail)}`}
-              style={{ marginLeft: `${(100 * (at - first)) / whole}%`, width: `${(100 * ms) / whole}%` }}
+              style={{
+                marginLeft: `min(${(100 * (at - first)) / whole}%, calc(100% - 3px))`,
+                width: `${(100 * ms) / whole}%`,
+              }}
             />
           </span>
           <span class="when">
