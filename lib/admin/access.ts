@@ -9,6 +9,8 @@ export type AdminRequest = Readonly<{
   host: string | undefined
   origin: string | undefined
   authorization: string | undefined
+  /** `Sec-Fetch-Site`, which browsers send. */
+  site?: string | undefined
 }>
 
 /** Makes the check once; `expected` is undefined if no token is asked for. The check returns undefined for an allowed request. */
@@ -16,8 +18,10 @@ export function createAccessCheck(
   address: string,
   expected: Pick<AdminToken, 'fits'> | undefined,
 ): (request: AdminRequest) => Refusal | undefined {
-  return ({ host, origin, authorization }) => {
-    if (origin !== undefined && !isSameOrigin(origin, host)) {
+  return ({ host, origin, authorization, site }) => {
+    // An image or a frame of another site sends no Origin.
+    const isForeign = site === 'cross-site' || site === 'same-site'
+    if (isForeign || (origin !== undefined && !isSameOrigin(origin, host))) {
       return { status: 403, message: 'Other sites may not ask the admin listener.' }
     }
     if (expected) {

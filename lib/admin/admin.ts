@@ -200,7 +200,10 @@ function createApp(options: AdminOptions): FastifyInstance {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     if (PROBES.has(routeOptions.url ?? '')) return
     const { host, origin, authorization } = headers
-    const refusal = isDashboardPath(routeOptions.url ?? '') ? undefined : refuse({ host, origin, authorization })
+    const path = routeOptions.url ?? ''
+    // Links of other sites may lead to the list and to the dashboard.
+    const site = path === '/' ? undefined : (headers['sec-fetch-site'] as string | undefined)
+    const refusal = isDashboardPath(path) ? undefined : refuse({ host, origin, authorization, site })
     if (!refusal && connections.hasRoomForAnswer()) return
     if (!refusal) {
       await reply.code(503).header('retry-after', '1').send({ message: 'Too many answers are being taken slowly.' })

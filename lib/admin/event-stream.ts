@@ -5,6 +5,8 @@ import type { FastifyReply } from 'fastify'
 const MOST_STREAMS = 16
 /** What a reader has not taken, bytes: beyond it events are dropped. */
 const MOST_WAITING = 262_144
+/** A reader that takes nothing for this time is cut, milliseconds. */
+const STUCK_MS = 30_000
 /** A comment in so many milliseconds tells proxies and clients that the stream lives. */
 const ALIVE_MS = 15_000
 
@@ -19,7 +21,7 @@ export class EventStreams {
     this.#letStream = letStream
   }
 
-  /** Undefined where there are too many: the reply has been answered then. */
+  /** Undefined where there are too many, and of a HEAD: the reply has been answered then. */
   async open(reply: FastifyReply): Promise<EventStream | undefined> {
     if (this.#open >= MOST_STREAMS) {
       await reply
@@ -34,6 +36,11 @@ export class EventStreams {
     const fields = reply.getHeaders()
     reply.hijack()
     raw.writeHead(200, { ...(fields as Record<string, string>), 'content-type': 'text/event-stream; charset=utf-8' })
+    if (reply.request.method === 'HEAD') {
+      raw.end()
+      this.#open--
+      return undefined
+    }
     raw.write(': portico\n\n')
     const stream = new EventStream(raw)
     stream.onClose(() => {
@@ -48,6 +55,8 @@ export class EventStream {
   readonly #enders: (() => void)[] = []
   readonly #timer: NodeJS.Timeout
   #isClosed = false
+  /** Since when the reader has more to take than may wait. */
+  #fullSince: number | undefined
 
   constructor(raw: FastifyReply['raw']) {
     this.#raw = raw
@@ -70,7 +79,14 @@ export class EventStream {
   }
 
   #write(text: string): boolean {
-    if (this.#isClosed || this.#raw.writableLength > MOST_WAITING) return false
+    if (this.#isClosed) return false
+    if (this.#raw.writableLength > MOST_WAITING) {
+      // One that takes nothing for so long is gone, or holds the place of others.
+      this.#fullSince ??= performance.now()
+      if (performance.now() - this.#fullSince > STUCK_MS) this.#raw.destroy()
+      return false
+    }
+    this.#fullSince = undefined
     this.#raw.write(text)
     return true
   }

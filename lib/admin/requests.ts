@@ -161,7 +161,7 @@ function readQuery(words: Words): RequestQuery & Readonly<{ limit: number }> {
   let query: RequestQuery = {}
   for (const [name, value] of Object.entries(words)) {
     if (name === 'limit' || value === '' || value === undefined) continue
-    const read = READERS[name]
+    const read = Object.hasOwn(READERS, name) ? READERS[name] : undefined
     if (!read) throw new BadParameter(`${name.slice(0, 64)}: there are ${Object.keys(READERS).join(', ')} and limit`)
     if (typeof value !== 'string') throw new BadParameter(`${name}: write it once`)
     query = { ...query, ...read(value) }

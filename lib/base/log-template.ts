@@ -34,7 +34,7 @@ export type LogTemplateFault = Readonly<{ message: string; help: string }>
 const KNOWN: ReadonlySet<string> = new Set(LOG_FIELDS)
 const HEAD_FIELD = /^http_[a-z0-9_]+$/
 /** Parts of the names of fields that hold what lets a client in. */
-const SECRET = /authorization|cookie|token|secret|password|api_?key/
+const SECRET = /authorization|_auth(?:_|$)|cookie|token|secret|passw|session|credential|signature|_key$|apikey/
 
 /** Why a field cannot be logged; undefined: it can. */
 export function findLogFieldFault(name: string): LogTemplateFault | undefined {

@@ -12,7 +12,7 @@ const OWNER_ALONE = 0o600
 export async function openUnixSocket(path: string, open: (path: string) => Promise<unknown>): Promise<() => void> {
   await refuseTaken(path)
   // Nobody else can reach it there until its mode is right; the rename takes the place of what was left behind.
-  const folder = mkdtempSync(join(dirname(path), '.portico-'))
+  const folder = mkdtempSync(join(dirname(path), '.p'))
   try {
     const hidden = join(folder, 's')
     await open(hidden)

@@ -9,6 +9,7 @@ import { printElapsed, sayBytes } from '../base/measure.ts'
 import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
+import { redactAuthority } from '../base/redact.ts'
 import { readTraceparent } from '../base/trace-context.ts'
 import { Notes } from '../filters/notes.ts'
 import {
@@ -324,13 +325,16 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
     }
     if (host !== undefined && host !== authority) {
       // A Host that the target overrides must still be one (RFC 9112 §3.2).
-      if (!parseAuthority(host)) return new GatewayError('PORTICO_REQ_BAD_HOST', host)
+      if (!parseAuthority(host)) return new GatewayError('PORTICO_REQ_BAD_HOST', redactAuthority(host))
       if (exchange.hasOwnAuthority && authority?.toLowerCase() !== host.toLowerCase()) {
-        return new GatewayError('PORTICO_REQ_BAD_HOST', `:authority ${authority}, host ${host}`)
+        return new GatewayError(
+          'PORTICO_REQ_BAD_HOST',
+          `:authority ${redactAuthority(authority ?? '')}, host ${redactAuthority(host)}`,
+        )
       }
     }
     const hostname = exchange.connection.findHostname(authority ?? '')
-    if (hostname === undefined) return new GatewayError('PORTICO_REQ_BAD_HOST', authority)
+    if (hostname === undefined) return new GatewayError('PORTICO_REQ_BAD_HOST', redactAuthority(authority ?? ''))
     this.authority = authority ?? ''
     this.hostname = hostname
     this.rawPath = target.path
@@ -401,7 +405,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RequestFac
       protocol: exchange.protocol,
       scheme: connection.scheme,
       method: exchange.method,
-      authority: this.authority === '' ? (exchange.authority ?? fields?.host ?? '') : this.authority,
+      authority: this.authority === '' ? redactAuthority(exchange.authority ?? fields?.host ?? '') : this.authority,
       target: exchange.target,
       status: this.status === 0 ? 499 : this.status,
       bytesIn: this.bytesIn,

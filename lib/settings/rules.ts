@@ -8,6 +8,11 @@ import { findFolderFault } from '../base/folder.ts'
 import { findTokenFault } from '../base/token-file.ts'
 import { SETTINGS, type Settings } from './table.ts'
 
+const isPort = (port: number): boolean => port > 0 && port < 65_536
+
+/** Bytes of a path that every system takes (sockaddr_un). */
+const LONGEST_SOCKET = 103
+
 /** Gives each setting that breaks a rule its default, in `values`, and returns the names of these. */
 export function checkRules(
   values: Map<string, unknown>,
@@ -75,6 +80,23 @@ export function checkRules(
   const folderFault = folder === '' ? undefined : findFolderFault(folder)
   if (folderFault) refuse('buffering.folder', folderFault, 'name a folder that this user may write', '')
   checkAccessLog(values, refuse)
+  const collector = String(values.get('tracing.endpoint'))
+  if (collector !== '' && !URL.canParse(collector)) {
+    refuse('tracing.endpoint', `"${collector}" is no URL`, 'write it as http://127.0.0.1:4318/v1/traces', '')
+  }
+  const receiver = /:(\d+)$/.exec(String(values.get('accessLog.syslog')))
+  if (receiver !== null && String(values.get('accessLog.syslog')).startsWith('udp:') && !isPort(Number(receiver[1]))) {
+    refuse('accessLog.syslog', `${receiver[1]} is no port`, 'write a port from 1 to 65535', '')
+  }
+  const socket = String(values.get('admin.socket'))
+  if (Buffer.byteLength(socket) > LONGEST_SOCKET) {
+    refuse(
+      'admin.socket',
+      `the path is longer than the ${LONGEST_SOCKET} bytes of a Unix socket`,
+      'choose a shorter one',
+      '',
+    )
+  }
   const zone = String(values.get('dns.zone'))
   if (!isDomain(zone)) {
     refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)

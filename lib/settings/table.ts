@@ -52,7 +52,22 @@ const OBJECT_NAME: TextForm = {
 
 /** Names by which tokens, signatures and passwords travel in queries. */
 const REDACTED: readonly string[] = [
-  ...['*token*', '*secret*', '*passw*', 'pwd', '*signature*', 'sig', '*credential*', '*key', 'code', 'auth', '*_auth'],
+  ...[
+    '*token*',
+    '*secret*',
+    '*passw*',
+    'pass',
+    'pwd',
+    '*signature*',
+    'sig',
+    '*hmac*',
+    '*credential*',
+    '*key',
+    'code',
+    '*_code',
+    'auth',
+    '*_auth',
+  ],
   ...['authorization', '*session*', 'sid', 'jwt', 'otp', 'ticket', '*assertion', 'saml*'],
 ]
 
@@ -566,8 +581,8 @@ export const SETTINGS = {
     endpoint: string({
       default: '',
       restart: true,
-      pattern: '^(https?://[^\\s/?#@]+\\S*)?$',
-      form: 'a URL such as http://127.0.0.1:4318/v1/traces',
+      pattern: '^(https?://[^\\s/?#@]+(/[^\\s?#]*)?)?$',
+      form: 'a URL such as http://127.0.0.1:4318/v1/traces; keys belong in OTEL_EXPORTER_OTLP_HEADERS',
       doc: 'URL of the collector. Empty: OTEL_EXPORTER_OTLP_ENDPOINT of the environment, else port 4318 (otlp-http) or 4317 (otlp-grpc) of this machine. Other variables of OpenTelemetry count too, as OTEL_EXPORTER_OTLP_HEADERS and OTEL_RESOURCE_ATTRIBUTES.',
     }),
     serviceName: string({ default: 'portico', restart: true, doc: 'service.name of the spans.' }),

@@ -1,7 +1,7 @@
 /** What each field of an access line is, by the names that templates have (`base/log-template.ts`). HOT */
 import { hostname } from 'node:os'
 import type { LogField } from '../base/log-template.ts'
-import { redactTarget } from '../base/redact.ts'
+import { redactTarget, type SecretNames } from '../base/redact.ts'
 import { commonTime, isoTime, localTime } from './line-time.ts'
 import { findPhase } from './phase.ts'
 import type { RequestFacts, RequestRecord, RouteLabels } from './record.ts'
@@ -11,7 +11,7 @@ export type LineContext = Readonly<{
   /** 0: the process that reads the configuration. */
   worker: number
   /** Names of query parameters whose values are hidden; undefined: none. */
-  secretKeys: RegExp | undefined
+  secretKeys: SecretNames | undefined
 }>
 
 /** Undefined: it does not apply. */
@@ -70,8 +70,11 @@ export function createFieldReader(field: LogField, { worker, secretKeys }: LineC
     time_iso8601: (record) => localTime(endOf(record)),
     msec: (record) => printSeconds(endOf(record)),
     request: ({ method, target, protocol }) => `${method} ${hide(target)} ${protocol}`,
-    uri: ({ target }) => cutQuery(target),
-    args: ({ target }) => hide(target).slice(cutQuery(target).length + 1),
+    uri: ({ target }) => cutQuery(hide(target)),
+    args: ({ target }) => {
+      const shown = hide(target)
+      return shown.slice(cutQuery(shown).length + 1)
+    },
     is_args: ({ target }) => (target.includes('?') ? '?' : undefined),
     scheme: ({ scheme }) => scheme,
     https: ({ scheme }) => (scheme === 'https' ? 'on' : undefined),

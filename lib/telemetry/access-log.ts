@@ -4,7 +4,7 @@
  */
 
 import type { Logger as Log } from 'pino'
-import { redactTarget } from '../base/redact.ts'
+import { redactTarget, type SecretNames } from '../base/redact.ts'
 import { escapeText, type Paint } from '../base/terminal-text.ts'
 import { roundMs } from './access-field.ts'
 import type { ConnectionRecord, RequestRecord } from './record.ts'
@@ -58,7 +58,7 @@ export type ConnectionFields = Readonly<{
 }>
 
 /** Logs at every level of `log` except silent: the setting `log.access` alone decides about access lines. */
-export function createAccessLog(log: Log): (record: RequestRecord, secretKeys?: RegExp) => void {
+export function createAccessLog(log: Log): (record: RequestRecord, secretKeys?: SecretNames) => void {
   const access = log.child({}, { level: 'info' })
   return (record, secretKeys) => {
     if (log.level !== 'silent') access.info(accessFields(record, secretKeys), ACCESS_MESSAGE)
@@ -89,7 +89,7 @@ export function connectionFields(record: ConnectionRecord): ConnectionFields {
 }
 
 /** `secretKeys`: names of query parameters whose values are hidden. */
-export function accessFields(record: RequestRecord, secretKeys?: RegExp): AccessFields {
+export function accessFields(record: RequestRecord, secretKeys?: SecretNames): AccessFields {
   const { labels } = record
   const hide = (text: string) => (secretKeys === undefined ? text : redactTarget(text, secretKeys))
   return {

@@ -6,7 +6,7 @@
 import { isatty } from 'node:tty'
 import { printTime } from '../base/clock.ts'
 import type { LogField } from '../base/log-template.ts'
-import { compileRedaction } from '../base/redact.ts'
+import { compileRedaction, type SecretNames } from '../base/redact.ts'
 import type { FACILITIES } from '../base/syslog-facility.ts'
 import { paintAnsi, paintNothing } from '../base/terminal-text.ts'
 import { endOf, type LineContext } from './access-field.ts'
@@ -82,7 +82,7 @@ export class AccessWriter {
   #settings: AccessLogSettings | undefined
   #print: LineMaker = () => ''
   #printConnection: ConnectionLineMaker = () => ''
-  #secretKeys: RegExp | undefined
+  #secretKeys: SecretNames | undefined
   /** From this status on a request is logged in any case. */
   #failure = Number.POSITIVE_INFINITY
   #slow = Number.POSITIVE_INFINITY

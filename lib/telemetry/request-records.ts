@@ -2,7 +2,7 @@
  * The last requests of a process, for whoever asks: those that failed or were slow stay longer than the others. A request that is not kept
  * costs a few comparisons. HOT
  */
-import { redactTarget } from '../base/redact.ts'
+import { redactTarget, type SecretNames } from '../base/redact.ts'
 import { SecondGate } from '../base/second-gate.ts'
 import type { CourseTeller, RequestCourse } from './course.ts'
 import type { RequestRecord } from './record.ts'
@@ -39,7 +39,7 @@ export type RequestRecordsOptions = Readonly<{
   /** Milliseconds from which on a request is slow. */
   slowMs: number
   /** What matches the names of parameters whose values are hidden, in force now. */
-  redact: () => RegExp
+  redact: () => SecretNames
 }>
 
 /** Of one record, on average. */

@@ -24,13 +24,8 @@ type Attributes = Record<string, string | number>
 /** Methods of RFC 9110 and RFC 5789: others are no part of a name, which would be the client's. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
 
-/** `target` is that of the request, with what is secret of it hidden. */
-export function listSpans(
-  record: RequestRecord,
-  course: RequestCourse,
-  trace: RequestTrace,
-  target: string,
-): readonly SpanFacts[] {
+/** What is secret in the record's target and detail is hidden already. */
+export function listSpans(record: RequestRecord, course: RequestCourse, trace: RequestTrace): readonly SpanFacts[] {
   const { traceId, spanId, parentId } = trace
   const { startedAt, durationMs, status, error } = record
   const method = METHODS.has(record.method) ? record.method : '_OTHER'
@@ -44,7 +39,7 @@ export function listSpans(
     isParentRemote: true,
     startedAt,
     endedAt: startedAt + durationMs,
-    attributes: describeRequest(record, method, target),
+    attributes: describeRequest(record, method),
     fault: isFault ? (error ?? String(status)) : undefined,
   }
   const inner = { traceId, parentId: spanId, isParentRemote: false } as const
@@ -97,9 +92,21 @@ function findHttpRoute(route: string | undefined): string | undefined {
   return path?.startsWith('/') ? path : undefined
 }
 
-function describeRequest(record: RequestRecord, method: string, target: string): Attributes {
-  const { labels, status, error, scheme, protocol, authority, clientAddress, peerAddress, userAgent, detail, tries } =
-    record
+function describeRequest(record: RequestRecord, method: string): Attributes {
+  const {
+    labels,
+    status,
+    error,
+    scheme,
+    protocol,
+    authority,
+    clientAddress,
+    peerAddress,
+    userAgent,
+    detail,
+    tries,
+    target,
+  } = record
   const query = target.indexOf('?')
   const attributes: Attributes = {
     'http.request.method': method,

@@ -3,7 +3,7 @@
  * beyond are dropped and counted, and no request waits for them.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { redactTarget } from '../base/redact.ts'
+import { redactTarget, type SecretNames } from '../base/redact.ts'
 import type { CourseTeller } from './course.ts'
 import type { Log } from './log.ts'
 import { LogThrottle } from './log-throttle.ts'
@@ -15,7 +15,7 @@ export type TracerOptions = Readonly<{
   /** `''`: as the environment says (OTEL_EXPORTER_OTLP_ENDPOINT), else the usual port of this machine. */
   endpoint: string
   serviceName: string
-  redact: () => RegExp
+  redact: () => SecretNames
   log: Log
   clock: ConstructorParameters<typeof LogThrottle>[0]
 }>
@@ -58,9 +58,10 @@ export class Tracer {
     const { trace } = teller
     if (trace === undefined || !trace.isSampled || this.#ready === undefined) return
     const { processor, make } = this.#ready
-    const target = redactTarget(record.target, this.#options.redact())
-    for (const facts of listSpans(record, teller.tellCourse(), trace.tell(), target))
-      processor.onEnd(make(facts) as never)
+    const hide = (text: string) => redactTarget(text, this.#options.redact())
+    const { target, detail } = record
+    const shown = { ...record, target: hide(target), detail: detail === undefined ? undefined : hide(detail) }
+    for (const facts of listSpans(shown, teller.tellCourse(), trace.tell())) processor.onEnd(make(facts) as never)
   }
 
   /** Sends what is left, and no more after it; a collector that does not take it holds up the end for a moment alone. */
@@ -73,8 +74,13 @@ export class Tracer {
     try {
       this.#ready = await createPackages(this.#options)
     } catch (error) {
-      const help = 'they are optional dependencies of Portico: install it without --omit=optional'
-      this.#options.log.error({ err: error, help }, 'tracing is off: the packages of OpenTelemetry cannot be loaded')
+      const { code, message } = error as NodeJS.ErrnoException
+      const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND'
+      const help = isMissing
+        ? 'they are optional dependencies of Portico: install it without --omit=optional'
+        : 'look at tracing.endpoint, and at the variables OTEL_… of the environment'
+      const what = isMissing ? "OpenTelemetry's packages are not installed" : 'the exporter refuses its configuration'
+      this.#options.log.error({ reason: message, help }, `tracing is off: ${what}`)
     }
     return this.#ready
   }

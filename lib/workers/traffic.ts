@@ -4,7 +4,7 @@ import { AdminToken, wantsToken } from '../admin/admin-token.ts'
 import type { Clock } from '../base/clock.ts'
 import { onContained } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { compileRedaction } from '../base/redact.ts'
+import { compileRedaction, type SecretNames } from '../base/redact.ts'
 import { runInSlices } from '../base/slice.ts'
 import { Admission } from '../downstream/admission.ts'
 import { Doors } from '../downstream/doors.ts'
@@ -96,7 +96,7 @@ export class Traffic {
   /** The bound port of the listener `https`, for redirects. */
   #httpsPort: number | undefined
   #updates: Promise<void> = Promise.resolve()
-  #redaction: RegExp
+  #redaction: SecretNames
   #isDraining = false
   #cut: () => void = () => {}
   /** Ends the hearing of what is contained. */

@@ -425,3 +425,24 @@ t.test('there are few streams at once', async (t) => {
   await until(() => streams[0]!.hasEnded())
   await until(async () => (await followApi(t, running.admin, '/api/v1/requests/stream')).status === 200)
 })
+
+t.test('pages of other sites get nothing, names of no parameter are refused, and HEAD of a stream ends', async (t) => {
+  const { admin } = await start(t, { workers: '0' })
+  for (const site of ['cross-site', 'same-site']) {
+    for (const path of ['/api/v1/requests/stream', '/api/v1/explain?url=a.test', '/metrics']) {
+      t.equal((await askApi(admin, path, { 'sec-fetch-site': site })).status, 403, `${path} ${site}`)
+    }
+    t.equal((await askApi(admin, '/', { 'sec-fetch-site': site })).status, 200, 'a link may lead here')
+  }
+  t.equal((await askApi(admin, '/api/v1/requests', { 'sec-fetch-site': 'same-origin' })).status, 200)
+  for (const name of ['constructor', 'hasOwnProperty', '__proto__', 'valueOf']) {
+    t.equal((await askApi(admin, `/api/v1/requests?${name}=1`)).status, 400, name)
+  }
+  for (let count = 0; count < 20; count++) {
+    const response = await fetch(`http://127.0.0.1:${admin}/api/v1/requests/stream`, { method: 'HEAD' })
+    t.equal(response.status, 200)
+    t.match(response.headers.get('content-type'), 'text/event-stream')
+  }
+  const stream = await followApi(t, admin, '/api/v1/requests/stream')
+  t.equal(stream.status, 200, 'none of them holds a place')
+})

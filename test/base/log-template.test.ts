@@ -25,7 +25,16 @@ t.test('what is wrong is told with what may be meant', async (t) => {
 })
 
 t.test('what lets clients in is not logged', async (t) => {
-  for (const name of ['authorization', 'cookie', 'proxy_authorization', 'x_auth_token', 'x_api_key', 'x_secret']) {
+  for (const name of [
+    'authorization',
+    'cookie',
+    'proxy_authorization',
+    'x_auth_token',
+    'x_api_key',
+    'x_secret',
+    'x_auth_key',
+    'x_session_id',
+  ]) {
     t.match(findLogFieldFault(`http_${name}`), { message: `"http_${name}" holds what lets clients in` })
   }
   t.equal(findLogFieldFault('http_referer'), undefined)

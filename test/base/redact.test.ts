@@ -1,6 +1,7 @@
 /** What the log and the records of requests show of a target. */
+import fc from 'fast-check'
 import t from 'tap'
-import { compileRedaction, redactTarget } from '../../lib/base/redact.ts'
+import { compileRedaction, redactAuthority, redactTarget } from '../../lib/base/redact.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
 const KEYS = compileRedaction(makeSettings({}).accessLog.redact)
@@ -18,6 +19,7 @@ t.test('values of parameters that may be secret are hidden, all others are as se
     // The name counts as the endpoint decodes it.
     ['/a?%74oken=t', '/a?%74oken=***'],
     ['/a?user[password]=p&code[]=1&code[2]=2', '/a?user[password]=***&code[]=***&code[2]=***'],
+    ['/a?code[a]=1&code[0][1]=2&code%20=3&auth_code=4', '/a?code[a]=***&code[0][1]=***&code%20=***&auth_code=***'],
     ['/a?token=a=b=c&x=1', '/a?token=***&x=1'],
     ['/a?x=1;token=t;u&y=2', '/a?x=1;token=***&y=2'],
     ['/a?token=;secret&y=2', '/a?token=***&y=2'],
@@ -54,4 +56,23 @@ t.test('a long query takes no long time', (t) => {
   for (let turn = 0; turn < 20; turn++) redactTarget(target, KEYS)
   t.ok(performance.now() - began < 2000)
   t.end()
+})
+
+t.test('an authority is shown without user name and password', async (t) => {
+  t.equal(redactAuthority('shop.test:8080'), 'shop.test:8080')
+  t.equal(redactAuthority('user:pass@shop.test'), '***@shop.test')
+  t.equal(redactAuthority('a@b:c@shop.test'), '***@shop.test')
+})
+
+t.test('a name fits a glob as an expression of the same meaning would say', async (t) => {
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 8 })
+  const globs = fc.string({ unit: fc.constantFrom('a', 'b', '*'), minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(globs, letters, (glob, name) => {
+      const expression = new RegExp(`^${glob.replaceAll('*', '.*')}$`)
+      return compileRedaction([glob]).test(name) === expression.test(name)
+    }),
+    { numRuns: 2_000 },
+  )
+  t.pass()
 })

@@ -589,3 +589,20 @@ function holdFile(t: Test, name: string, expected: string): void {
   if (process.env.UPDATE === '1') writeFileSync(path, expected)
   t.equal(readFileSync(path, 'utf8'), expected, 'UPDATE=1 rewrites the file')
 }
+
+t.test('places that lead nowhere are refused: of a collector, a receiver of syslog, a socket', async (t) => {
+  const cases: readonly (readonly [name: string, value: string, message: RegExp])[] = [
+    ['tracing.endpoint', 'http://a:99999/', /"http:\/\/a:99999\/" is no URL/],
+    ['tracing.endpoint', 'http://[:::1]/x', /is no URL/],
+    ['tracing.endpoint', 'http://user:pass@a/v1/traces', /cannot stand here/],
+    ['tracing.endpoint', 'http://a/v1/traces?api_key=1', /cannot stand here/],
+    ['accessLog.syslog', 'udp://127.0.0.1:99999', /99999 is no port/],
+    ['accessLog.syslog', 'udp://[::1]:0', /0 is no port/],
+    ['admin.socket', `/tmp/${'a'.repeat(120)}`, /longer than the 103 bytes/],
+  ]
+  for (const [name, value, message] of cases) {
+    const diagnostics = new DiagnosticList()
+    resolveSettings({ flags: { [name]: value }, environment: {} }, diagnostics)
+    t.match(diagnostics.items[0]?.message, message, `${name} ${value}`)
+  }
+})

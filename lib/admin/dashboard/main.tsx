@@ -1,7 +1,7 @@
 /** The dashboard: one page, whose part after # says what is shown. */
 import { type ComponentType, render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { ask, hasToken, setToken } from './api.ts'
+import { ask, hasToken, Refused, setToken } from './api.ts'
 import icon from './icon.svg'
 import { traffic, useTraffic, useView, whenLocked } from './live.ts'
 import { CertificatesPage } from './pages/certificates.tsx'
@@ -83,7 +83,7 @@ function Shell() {
             setTheme(next)
           }}
         >
-          {theme}
+          theme: {theme}
         </button>
       </header>
       <main id="main" tabIndex={-1}>
@@ -112,7 +112,8 @@ function Lock({ onOpen }: { onOpen: () => void }) {
       onOpen()
     } catch (error) {
       setToken('')
-      setSaid((error as Error).message)
+      const isRefused = error instanceof Refused && error.status === 401
+      setSaid(isRefused ? 'This token does not fit.' : (error as Error).message)
     }
   }
   return (
@@ -120,7 +121,7 @@ function Lock({ onOpen }: { onOpen: () => void }) {
       <h1>Portico</h1>
       <form onSubmit={submit}>
         <label>
-          Token of the admin listener
+          Token of the admin listener (admin.token, or the file admin.tokenFile names)
           <input type="password" name="token" autocomplete="off" required />
         </label>
         <button type="submit">Open</button>

@@ -15,6 +15,7 @@ export function toneOf(state: string): Tone {
     [
       'draining',
       'drained',
+      'maintenance',
       'failing',
       'stale',
       'partly served',
@@ -160,11 +161,11 @@ export function Table<T>({
   )
 }
 
-/** Text that may be longer than its cell: whole in a tip. */
-export function Clip({ text }: { text: string }): JSX.Element {
+/** Text that may be longer than its cell: whole in a tip. With `end` its end is what counts, as the line of a file. */
+export function Clip({ text, end = false }: { text: string; end?: boolean }): JSX.Element {
   return (
-    <span class="clip" title={text}>
-      {text}
+    <span class={end ? 'clip end' : 'clip'} title={text}>
+      <bdi>{text}</bdi>
     </span>
   )
 }

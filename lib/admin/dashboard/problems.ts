@@ -13,6 +13,8 @@ type Known = Readonly<{
   reloads: readonly Reload[]
 }>
 
+const isGood = ({ state }: Endpoint): boolean => ['ready', 'draining', 'stale'].includes(state)
+
 /** Endpoints and certificates that are named; beyond it they are counted. */
 const MOST_NAMED = 5
 
@@ -42,10 +44,14 @@ export function listProblems({
   for (const { worker, state } of workers) {
     if (state !== 'serving') problems.push({ tone: 'bad', text: `Worker ${worker} is ${state}`, href: '#/' })
   }
-  const bad = endpoints.filter(({ state }) => !['ready', 'draining', 'drained'].includes(state))
+  const bad = endpoints.filter((each) => !isGood(each) && each.state !== 'drained')
   for (const { namespace, service, address, state, reason, ...endpoint } of bad.slice(0, MOST_NAMED)) {
     const text = `${address} of ${namespace}/${service} is ${state}${reason ? `: ${reason}` : ''}`
-    const tone = state === 'failing' || state === 'stale' ? 'warn' : 'bad'
+    // One that others stand in for is no outage.
+    const isAlone = !endpoints.some(
+      (other) => isGood(other) && other.namespace === namespace && other.service === service,
+    )
+    const tone = isAlone ? 'bad' : 'warn'
     problems.push({ tone, text, href: `#/services?find=${encodeURIComponent(endpoint.name ?? address)}` })
   }
   if (bad.length > MOST_NAMED) {

@@ -43,7 +43,7 @@ export function CertificatesPage(): JSX.Element {
             width: 'minmax(12rem, 1.5fr)',
             cell: ({ reason, ingress }) => <Clip text={reason || (ingress ? `tls of Ingress ${ingress}` : '')} />,
           },
-          { name: 'Written at', width: 'minmax(10rem, 1fr)', cell: ({ source }) => <Clip text={source ?? ''} /> },
+          { name: 'Written at', width: 'minmax(10rem, 1fr)', cell: ({ source }) => <Clip text={source ?? ''} end /> },
         ]}
       />
     </Section>

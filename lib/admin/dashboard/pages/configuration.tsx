@@ -22,7 +22,11 @@ function Diagnostics(): JSX.Element {
   const { data: diagnostics, failure } = useView<readonly Diagnostic[]>('diagnostics')
   const all = diagnostics ?? []
   return (
-    <Section title={all.length === 0 ? 'No problems' : printCount(all.length, 'problem')}>
+    <Section
+      title={
+        all.length === 0 ? 'No problems in what is served' : `${printCount(all.length, 'problem')} in what is served`
+      }
+    >
       <Failure failure={failure} />
       {all.slice(0, MOST).map((each) => (
         <Problem key={`${each.code} ${each.file} ${each.line} ${each.column} ${each.message}`} diagnostic={each} />
@@ -85,8 +89,8 @@ function Reloads({ writes }: { writes: boolean }): JSX.Element {
     >
       <Failure failure={failure} />
       {reloads.length === 0 && <p class="empty">None since the start.</p>}
-      {reloads.map((reload) => (
-        <details key={reload.at} class="reload">
+      {reloads.map((reload, index) => (
+        <details key={reload.at} class="reload" open={index === 0 && reload.outcome !== 'reloaded'}>
           <summary>
             <Badge tone={toneOf(reload.outcome)}>{reload.outcome}</Badge> {printTime(reload.at)}{' '}
             {reload.files.join(', ')}
@@ -96,7 +100,6 @@ function Reloads({ writes }: { writes: boolean }): JSX.Element {
               {reload.durationMs !== undefined && `, live after ${printMs(reload.durationMs)}`}
             </span>
           </summary>
-          {reload.reason && <p>{reload.reason}</p>}
           {reload.kept.map((kept) => (
             <p key={kept}>{kept}</p>
           ))}

@@ -6,11 +6,13 @@ import type { PageProps } from '../main.tsx'
 import { Badge, Clip, Failure, Section, Table, toneOfStatus } from '../parts.tsx'
 import type { RequestDetail, RequestRow } from '../rows.ts'
 
+/** Milliseconds after the last key until a filter acts. */
+const TYPING_MS = 300
 /** Requests on the page at once. */
 const MOST = 500
 
 const FILTERS = [
-  { name: 'host', label: 'Host' },
+  { name: 'host', label: 'Host, whole' },
   { name: 'status', label: 'Status: 404, 5xx, >=400' },
   { name: 'method', label: 'Method' },
   { name: 'service', label: 'Service' },
@@ -19,12 +21,23 @@ const FILTERS = [
 ] as const
 
 export function RequestsPage({ overview, query }: PageProps): JSX.Element {
-  const [filters, setFilters] = useState<Readonly<Record<string, string>>>({})
+  const [filters, setFilters] = useState<Readonly<Record<string, string>>>(() =>
+    Object.fromEntries(FILTERS.map(({ name }) => [name, query.get(name) ?? ''])),
+  )
+  const picked = query.get('id')
   const [isPaused, setPaused] = useState(false)
   const [rows, setRows] = useState<readonly RequestRow[]>([])
   const [failure, setFailure] = useState<Error>()
   const [dropped, setDropped] = useState(0)
-  const asked = new URLSearchParams(Object.entries(filters).filter(([, value]) => value !== '')).toString()
+  const typed = new URLSearchParams(
+    Object.entries(filters).flatMap(([name, value]) => (value.trim() === '' ? [] : [[name, value.trim()]])),
+  ).toString()
+  const asked = useSettled(typed, TYPING_MS)
+  useEffect(() => {
+    // For a reload and for others; the page stays.
+    const id = picked === null ? '' : `id=${encodeURIComponent(picked)}&`
+    history.replaceState(null, '', `#/requests?${id}${asked}`)
+  }, [asked, picked])
   const waiting = useRef<RequestRow[]>([])
   useEffect(() => {
     const over = new AbortController()
@@ -61,10 +74,9 @@ export function RequestsPage({ overview, query }: PageProps): JSX.Element {
       clearInterval(timer)
     }
   }, [asked, isPaused])
-  const picked = query.get('id')
   return (
     <>
-      {picked !== null && <Detail id={picked} />}
+      {picked !== null && <Detail id={picked} rest={asked} />}
       <Section
         title={isPaused ? 'Recent requests, paused' : 'Recent requests, live'}
         aside={
@@ -81,9 +93,8 @@ export function RequestsPage({ overview, query }: PageProps): JSX.Element {
               aria-label={label}
               placeholder={label}
               spellcheck={false}
-              onChange={({ currentTarget }) =>
-                setFilters((before) => ({ ...before, [name]: currentTarget.value.trim() }))
-              }
+              value={filters[name] ?? ''}
+              onInput={({ currentTarget }) => setFilters({ ...filters, [name]: currentTarget.value })}
             />
           ))}
         </form>
@@ -94,37 +105,46 @@ export function RequestsPage({ overview, query }: PageProps): JSX.Element {
           label="Requests"
           rows={rows}
           keyOf={({ request_id, time, worker }) => `${request_id} ${time} ${worker ?? ''}`}
-          empty="None yet."
+          empty={asked === '' ? 'None yet.' : 'No request fits these filters.'}
           onPick={({ request_id }) => {
-            location.hash = `#/requests?id=${encodeURIComponent(request_id)}`
+            location.hash = `#/requests?id=${encodeURIComponent(request_id)}&${asked}`
           }}
           columns={[
-            { name: 'Time', width: '5.5rem', cell: ({ time }) => printTime(time) },
             {
               name: 'Status',
               width: '4.5rem',
               cell: ({ status }) => <Badge tone={toneOfStatus(status)}>{String(status)}</Badge>,
             },
-            { name: 'Method', width: '5rem', cell: ({ method }) => <Clip text={method} /> },
             {
-              name: 'Host and target',
-              width: 'minmax(14rem, 2.5fr)',
-              cell: ({ host, target }) => <Clip text={`${host}${target}`} />,
+              name: 'Request',
+              width: 'minmax(12rem, 2.5fr)',
+              cell: ({ method, host, target }) => <Clip text={`${method} ${host}${target}`} />,
+            },
+            {
+              name: 'Cause',
+              width: 'minmax(12rem, 2.5fr)',
+              cell: ({ code, detail }) => <Clip text={[detail, code].filter(Boolean).join('  ')} />,
             },
             { name: 'Took', width: '5.5rem', isNumber: true, cell: ({ duration_ms }) => printMs(duration_ms) },
+            { name: 'Time', width: '5.5rem', cell: ({ time }) => printTime(time) },
             { name: 'Service', width: 'minmax(9rem, 1fr)', cell: ({ service }) => <Clip text={service ?? '–'} /> },
             { name: 'Endpoint', width: 'minmax(9rem, 1fr)', cell: ({ endpoint }) => <Clip text={endpoint ?? '–'} /> },
             { name: 'Client', width: '9rem', cell: ({ client }) => <Clip text={client} /> },
-            {
-              name: 'Cause',
-              width: 'minmax(12rem, 2fr)',
-              cell: ({ code, detail }) => <Clip text={[code, detail].filter(Boolean).join(': ')} />,
-            },
           ]}
         />
       </Section>
     </>
   )
+}
+
+/** A value once it has stayed for `ms` milliseconds. */
+function useSettled(value: string, ms: number): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms)
+    return () => clearTimeout(timer)
+  }, [value, ms])
+  return settled
 }
 
 /** The newest first, each once. */
@@ -139,7 +159,7 @@ function merge(before: readonly RequestRow[], news: readonly RequestRow[]): read
   return all.sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0)).slice(0, MOST)
 }
 
-function Detail({ id }: { id: string }): JSX.Element {
+function Detail({ id, rest }: { id: string; rest: string }): JSX.Element {
   const [found, setFound] = useState<RequestDetail>()
   const [failure, setFailure] = useState<Error>()
   useEffect(() => {
@@ -163,7 +183,7 @@ function Detail({ id }: { id: string }): JSX.Element {
     ['Worker', found.worker === undefined ? undefined : String(found.worker)],
   ]
   return (
-    <Section title={`Request ${id}`} aside={<a href="#/requests">close</a>}>
+    <Section title={`Request ${id}`} aside={<a href={`#/requests?${rest}`}>close</a>}>
       <Failure failure={failure} />
       {found && (
         <>
@@ -189,8 +209,21 @@ function Detail({ id }: { id: string }): JSX.Element {
   )
 }
 
-/** Steps that are drawn in a colour of their own. */
-const TONES: Readonly<Record<string, string>> = { try: 'try', filter: 'filter' }
+/** Steps of the timeline in words, as `portico tap --follow-request` has them. */
+const STEPS: Readonly<Record<string, string>> = {
+  accept: 'connection accepted',
+  tls: 'TLS handshake',
+  head: 'head of the request',
+  match: 'route found',
+  body: 'body of the request',
+  connect: 'connection',
+  first_byte: 'answer begins',
+}
+
+/** Of a step that is drawn in a colour of its own; what failed names its code. */
+function toneOfStep(event: string, detail = ''): string {
+  return event === 'try' && detail.includes('PORTICO_') ? 'failed' : event
+}
 
 function Timeline({ request: { timeline, duration_ms: duration } }: { request: RequestDetail }): JSX.Element {
   const first = Math.min(0, ...timeline.map(({ at_ms }) => at_ms))
@@ -199,11 +232,14 @@ function Timeline({ request: { timeline, duration_ms: duration } }: { request: R
     <ol class="timeline" aria-label="Timeline">
       {timeline.map(({ event, at_ms: at, duration_ms: ms = 0, detail }) => (
         <li key={`${event} ${at} ${detail}`}>
-          <span class="name">{event.replaceAll('_', ' ')}</span>
+          <span class="name">{STEPS[event] ?? event}</span>
           <span class="track" aria-hidden="true">
             <span
-              class={`bar ${TONES[event] ?? ''}`}
-              style={{ marginLeft: `${(100 * (at - first)) / whole}%`, width: `${(100 * ms) / whole}%` }}
+              class={`bar ${toneOfStep(event, detail)}`}
+              style={{
+                marginLeft: `min(${(100 * (at - first)) / whole}%, calc(100% - 3px))`,
+                width: `${(100 * ms) / whole}%`,
+              }}
             />
           </span>
           <span class="when">

@@ -39,7 +39,10 @@ export function RoutesPage({ overview, query }: PageProps): JSX.Element {
       name: 'Failures',
       width: '5.5rem',
       isNumber: true,
-      cell: (route) => printShare(of(route)?.failures ?? 0, of(route)?.requests ?? 0),
+      cell: (route) => {
+        const { failures = 0, requests = 0 } = of(route) ?? {}
+        return <span class={failures * 20 > requests ? 'failure' : undefined}>{printShare(failures, requests)}</span>
+      },
     },
     {
       name: 'State',
@@ -50,7 +53,7 @@ export function RoutesPage({ overview, query }: PageProps): JSX.Element {
         </span>
       ),
     },
-    { name: 'Written at', width: 'minmax(10rem, 1fr)', cell: ({ source }) => <Clip text={source} /> },
+    { name: 'Written at', width: 'minmax(10rem, 1fr)', cell: ({ source }) => <Clip text={source} end /> },
     ...(overview?.writes
       ? [
           {

@@ -41,17 +41,17 @@ export function ServicesPage({ overview, query }: PageProps): JSX.Element {
   )
   const columns: Column<Endpoint>[] = [
     {
-      name: 'Service',
-      width: 'minmax(11rem, 1.2fr)',
-      cell: ({ namespace, service, port }) => <Clip text={`${namespace}/${service}:${port}`} />,
-    },
-    {
       name: 'Endpoint',
       width: 'minmax(11rem, 1.2fr)',
       cell: ({ address, name }) => <Clip text={name === undefined ? address : `${address} (${name})`} />,
     },
     { name: 'State', width: '7.5rem', cell: ({ state }) => <Badge tone={toneOf(state)}>{state}</Badge> },
     { name: 'Why', width: 'minmax(12rem, 2fr)', cell: (endpoint) => <Clip text={describe(endpoint, now)} /> },
+    {
+      name: 'Service',
+      width: 'minmax(11rem, 1.2fr)',
+      cell: ({ namespace, service, port }) => <Clip text={`${namespace}/${service}:${port}`} />,
+    },
     {
       name: 'Share',
       width: '5rem',
@@ -70,7 +70,7 @@ export function ServicesPage({ overview, query }: PageProps): JSX.Element {
     {
       name: 'Comes from',
       width: 'minmax(9rem, 1fr)',
-      cell: ({ source, sourceName }) => <Clip text={source === sourceName ? source : `${source} ${sourceName}`} />,
+      cell: ({ sourceName }) => <Clip text={sourceName} />,
     },
     ...(overview?.writes
       ? [{ name: 'Do', width: '15rem', cell: (endpoint: Endpoint) => <Acts endpoint={endpoint} /> }]
@@ -112,7 +112,7 @@ export function ServicesPage({ overview, query }: PageProps): JSX.Element {
               isNumber: true,
               cell: ({ endpoints: usable }) => String(usable.length),
             },
-            { name: 'Written at', width: 'minmax(10rem, 1fr)', cell: ({ source }) => <Clip text={source} /> },
+            { name: 'Written at', width: 'minmax(10rem, 1fr)', cell: ({ source }) => <Clip text={source} end /> },
           ]}
         />
       </Section>
