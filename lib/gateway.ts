@@ -492,6 +492,11 @@ class GatewayProcess implements Gateway {
       endpoints: this.#carrier?.endpoints() ?? [],
       whyStale: (name, address) => this.#names?.whyStale(name, address),
       workers: this.#carrier?.workers() ?? [],
+      circuits: [...(this.#carrier?.circuits() ?? [])].map(({ upstream, state, count }) => ({
+        service: dropScope(upstream),
+        state,
+        workers: count,
+      })),
       loaded: this.#reloader.current,
       given: () => this.#listGiven(),
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),

@@ -58,6 +58,8 @@ export type AdminState = Readonly<{
   endpoints?: Iterable<EndpointFigures>
   whyStale?: StaleAddressCheck
   workers?: readonly WorkerFacts[]
+  /** The circuits of Services that are not closed, and in how many workers. */
+  circuits?: readonly Readonly<{ service: string; state: string; workers: number }>[]
   defaultCertificate?: Certificate
   /** The newest first. */
   reloads?: readonly ReloadRow[]
@@ -107,6 +109,7 @@ const VIEWS: Readonly<Record<string, View>> = {
   listeners: ({ settings, model, locate, labelsOf }, { ports, listenerStates }) =>
     labelRows('listeners', listenersView(settings, model, locate, ports, listenerStates), labelsOf),
   workers: (_served, { workers }) => workersView(workers),
+  circuits: (_served, { circuits = [] }) => circuits,
   diagnostics: ({ diagnostics, labelsOf }) => labelRows('diagnostics', diagnosticsView(diagnostics), labelsOf),
   reloads: (_served, { reloads = [] }) => reloads,
   settings: ({ settings }) => settingsView(settings),
@@ -127,7 +130,7 @@ const VIEWS: Readonly<Record<string, View>> = {
 }
 
 /** The views that show figures. */
-const LIVE_VIEWS: ReadonlySet<string> = new Set(['endpoints', 'workers'])
+const LIVE_VIEWS: ReadonlySet<string> = new Set(['endpoints', 'workers', 'circuits'])
 
 /** Answered without a token: they reveal nothing worth protecting, and probes carry no token. */
 const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])

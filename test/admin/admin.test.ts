@@ -92,7 +92,7 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
   const { ask } = await start(t)
   const { body } = await ask('/')
   const paths = body.split('\n').filter((line) => /^\/api\/\S+$/.test(line))
-  t.equal(paths.length, 13)
+  t.equal(paths.length, 14)
   for (const path of paths) {
     const { status, headers, body: text } = await ask(path)
     t.equal(status, 200, path)

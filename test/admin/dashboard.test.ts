@@ -270,6 +270,22 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
   })
 })
 
+t.test('an open circuit is told', { skip: NO_CHROMIUM }, async (t) => {
+  const browser = await startChromium(t)
+  const { running, url } = await start(t, {
+    'upstream.circuit.errorRate': '50',
+    'upstream.circuit.minimumRequests': '2',
+    'upstream.circuit.openTime': '1m',
+    'upstream.tries': '1',
+  })
+  await running.change(MANIFESTS.replace(', annotations: {portico.dev/maintenance: "true"}', ''))
+  for (let count = 0; count < 12; count++) await visit(running, 'http://dead.example/')
+  const { page } = await openPage(browser, url)
+  await page.locator('.problems', { hasText: 'The circuit of default/dead:80 is open' }).waitFor()
+  await page.goto(`${url}#/services`)
+  await page.locator('tbody tr', { hasText: 'circuit open in 1 process' }).waitFor()
+})
+
 t.test('a token is asked for once and kept for the tab', { skip: NO_CHROMIUM }, async (t) => {
   const browser = await startChromium(t)
   const { url } = await start(t, { 'admin.token': 'a-secret-of-tests' })

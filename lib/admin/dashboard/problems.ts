@@ -1,6 +1,6 @@
 /** What is wrong now, in words, the worst first. */
 import { printCount, printTime } from './format.ts'
-import type { Certificate, Diagnostic, Endpoint, Listener, Reload, Worker } from './rows.ts'
+import type { Certificate, Circuit, Diagnostic, Endpoint, Listener, Reload, Worker } from './rows.ts'
 
 export type Problem = Readonly<{ tone: 'bad' | 'warn'; text: string; href: string }>
 
@@ -10,6 +10,7 @@ type Known = Readonly<{
   certificates: readonly Certificate[]
   listeners: readonly Listener[]
   workers: readonly Worker[]
+  circuits: readonly Circuit[]
   reloads: readonly Reload[]
 }>
 
@@ -24,6 +25,7 @@ export function listProblems({
   certificates,
   listeners,
   workers,
+  circuits,
   reloads,
 }: Known): readonly Problem[] {
   const [last] = reloads
@@ -43,6 +45,10 @@ export function listProblems({
   }
   for (const { worker, state } of workers) {
     if (state !== 'serving') problems.push({ tone: 'bad', text: `Worker ${worker} is ${state}`, href: '#/' })
+  }
+  for (const { service, state } of circuits) {
+    const text = `The circuit of ${service} is ${state}: requests may be answered 503`
+    problems.push({ tone: 'bad', text, href: `#/services?find=${encodeURIComponent(service)}` })
   }
   const bad = endpoints.filter((each) => !isGood(each) && each.state !== 'drained')
   for (const { namespace, service, address, state, reason, ...endpoint } of bad.slice(0, MOST_NAMED)) {

@@ -54,6 +54,9 @@ export type Endpoint = Readonly<{
   }>
 }>
 
+/** Of a Service's port; those that are closed are left out. */
+export type Circuit = Readonly<{ service: string; state: string; workers: number }>
+
 export type Certificate = Readonly<{
   name: string
   commonName: string

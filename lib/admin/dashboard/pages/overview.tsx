@@ -5,7 +5,7 @@ import { useTraffic, useView } from '../live.ts'
 import type { PageProps } from '../main.tsx'
 import { Badge, Section, Table, toneOf } from '../parts.tsx'
 import { listProblems } from '../problems.ts'
-import type { Certificate, Diagnostic, Endpoint, Listener, Reload, Worker } from '../rows.ts'
+import type { Certificate, Circuit, Diagnostic, Endpoint, Listener, Reload, Worker } from '../rows.ts'
 
 export function OverviewPage({ overview, theme }: PageProps): JSX.Element {
   const { samples, current } = useTraffic()
@@ -98,8 +98,9 @@ function Wrong(): JSX.Element {
   const { data: certificates = [] } = useView<readonly Certificate[]>('certificates', 10_000)
   const { data: listeners = [] } = useView<readonly Listener[]>('listeners')
   const { data: workers = [] } = useView<readonly Worker[]>('workers')
+  const { data: circuits = [] } = useView<readonly Circuit[]>('circuits')
   const { data: reloads = [] } = useView<readonly Reload[]>('reloads')
-  const problems = listProblems({ diagnostics, endpoints, certificates, listeners, workers, reloads })
+  const problems = listProblems({ diagnostics, endpoints, certificates, listeners, workers, circuits, reloads })
   return (
     <Section title="What is wrong now">
       {problems.length === 0 ? (

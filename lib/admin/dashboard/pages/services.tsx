@@ -5,11 +5,12 @@ import { printAgo, printCount, printRate, printShare } from '../format.ts'
 import { useTraffic, useView } from '../live.ts'
 import type { PageProps } from '../main.tsx'
 import { Act, Badge, Clip, type Column, Failure, Search, Section, Table, toneOf } from '../parts.tsx'
-import type { Endpoint, Service } from '../rows.ts'
+import type { Circuit, Endpoint, Service } from '../rows.ts'
 
 export function ServicesPage({ overview, query }: PageProps): JSX.Element {
   const { data: services, failure } = useView<readonly Service[]>('services')
   const { data: endpoints = [] } = useView<readonly Endpoint[]>('endpoints', 1_000)
+  const { data: circuits = [] } = useView<readonly Circuit[]>('circuits')
   const { current } = useTraffic()
   const [find, setFind] = useState(query.get('find') ?? '')
   useEffect(() => setFind(query.get('find') ?? ''), [query])
@@ -46,7 +47,7 @@ export function ServicesPage({ overview, query }: PageProps): JSX.Element {
       cell: ({ address, name }) => <Clip text={name === undefined ? address : `${address} (${name})`} />,
     },
     { name: 'State', width: '7.5rem', cell: ({ state }) => <Badge tone={toneOf(state)}>{state}</Badge> },
-    { name: 'Why', width: 'minmax(12rem, 2fr)', cell: (endpoint) => <Clip text={describe(endpoint, now)} /> },
+    { name: 'Why', width: 'minmax(12rem, 2fr)', cell: (endpoint) => <Clip text={describe(endpoint, circuits, now)} /> },
     {
       name: 'Service',
       width: 'minmax(11rem, 1.2fr)',
@@ -123,11 +124,14 @@ export function ServicesPage({ overview, query }: PageProps): JSX.Element {
   )
 }
 
-function describe({ reason, healthSince, ejectedUntil, live }: Endpoint, now: number): string {
+function describe(endpoint: Endpoint, circuits: readonly Circuit[], now: number): string {
+  const { namespace, service, port, reason, healthSince, ejectedUntil, live } = endpoint
+  const circuit = circuits.find((each) => each.service === `${namespace}/${service}:${port}`)
   const left = ejectedUntil === undefined ? 0 : Math.ceil((Date.parse(ejectedUntil) - now) / 1_000)
   return [
     reason,
     left > 0 && `back in ${left} s`,
+    circuit && `circuit ${circuit.state} in ${printCount(circuit.workers, 'process', 'processes')}`,
     healthSince !== undefined && `since ${printAgo(healthSince, now)}`,
     live?.lastFailure &&
       `last failure ${live.lastFailure}${live.lastFailureAt ? ` ${printAgo(live.lastFailureAt, now)}` : ''}`,
