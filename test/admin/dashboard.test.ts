@@ -184,6 +184,7 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
     t.equal((await readTable(page, 'Requests')).length, 2)
     await page.getByLabel('Status: 404, 5xx, >=400').fill('200')
     await page.locator('tbody tr', { hasText: '/x?token' }).getByRole('button').click()
+    await page.locator('.timeline').waitFor()
     const steps = await page.locator('.timeline .name').allTextContents()
     t.match(steps, [
       ...['connection accepted', 'TLS handshake', 'head of the request', 'route found'],
