@@ -69,26 +69,26 @@ t.test('an endpoint that is down is passed over, and a reload goes to the endpoi
 t.test('a Service that cannot be asked closes the routes, and nothing of the URL is shown', (t) => {
   const cases: readonly (readonly [url: string, service: string, code: string, message: RegExp])[] = [
     [
-      'http://auth.default.svc:9091/?key=hidden',
+      'http://auth.default.svc:9091/?key=hushed',
       '',
       'PORTICO_REF_SERVICE_NOT_FOUND',
       /Service "auth" not found in namespace "default"/,
     ],
     [
-      'http://auth.sso.svc.cluster.local/?key=hidden',
+      'http://auth.sso.svc.cluster.local/?key=hushed',
       printService([]),
       'PORTICO_REF_SERVICE_NOT_FOUND',
       /not found in namespace "sso"/,
     ],
-    ['http://auth/?key=hidden', printService([]), 'PORTICO_REF_PORT_NOT_FOUND', /Service "auth" has no port 80/],
+    ['http://auth/?key=hushed', printService([]), 'PORTICO_REF_PORT_NOT_FOUND', /Service "auth" has no port 80/],
     [
-      'https://auth:9091/?key=hidden',
+      'https://auth:9091/?key=hushed',
       printService([]),
       'PORTICO_REF_PORT_PROTOCOL',
       /is asked over https, and its port 9091 speaks http/,
     ],
     [
-      'http://auth:9091/?key=hidden',
+      'http://auth:9091/?key=hushed',
       printService([], 'default', '{port: 9091, appProtocol: https}'),
       'PORTICO_REF_PORT_PROTOCOL',
       /is asked over http, and its port 9091 speaks https/,
@@ -99,7 +99,7 @@ t.test('a Service that cannot be asked closes the routes, and nothing of the URL
     const found = diagnostics.find((one) => one.code === code)
     t.match(found, { severity: 'error', message }, url)
     t.match(found?.help, 'until then the routes of this Ingress answer 503')
-    t.notMatch(JSON.stringify(diagnostics), 'hidden')
+    t.notMatch(JSON.stringify(diagnostics), 'hushed')
     t.match(model.tables[0]?.hosts[0]?.routes[0]?.action, { type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID' })
   }
   t.end()
@@ -117,7 +117,7 @@ t.test('a host that seems to mean a Service and is the name of none is told of',
     ['auth.ss', printService([], 'sso'), 'it is in namespace "sso": write auth.sso.svc'],
     ['auth', printService([], 'sso'), 'it is in namespace "sso": write auth.sso.svc'],
   ] as const) {
-    const found = said(`http://${host}:9091/?key=hidden`, service)
+    const found = said(`http://${host}:9091/?key=hushed`, service)
     t.match(found, {
       code: 'PORTICO_REF_SERVICE_NOT_FOUND',
       severity: 'warning',
@@ -126,7 +126,7 @@ t.test('a host that seems to mean a Service and is the name of none is told of',
     })
     t.match(found?.message, /^portico\.dev\/auth-url: .* so the host is looked up by DNS$/)
     t.match(found?.notes, [{ message: 'Service "auth" is here' }])
-    t.notMatch(JSON.stringify(found), 'hidden')
+    t.notMatch(JSON.stringify(found), 'hushed')
   }
   for (const host of ['login', 'localhost', 'login.example', 'aut.example.com', '127.0.0.1']) {
     t.notOk(said(`http://${host}:9091/`, services), host)
@@ -139,7 +139,7 @@ t.test('a Service without endpoints is told of where a filter asks it, once', (t
     translateText(text).diagnostics.filter(({ message }) => message.includes('default/auth:9091'))
   const empty = `---\n${printService([]).replace(/, annotations: {.*?}/, '')}`
   for (const [annotations, name, outcome] of [
-    [{ 'auth-url': 'http://auth:9091/?key=hidden' }, 'auth-url', 'the requests that it is asked about answer 503'],
+    [{ 'auth-url': 'http://auth:9091/?key=hushed' }, 'auth-url', 'the requests that it is asked about answer 503'],
     [{ 'auth-url': 'http://auth:9091/', 'auth-failure': 'open' }, 'auth-url', 'requests go on unasked'],
     [{ mirror: 'auth' }, 'mirror', 'no copies are made'],
     [{ 'error-pages': '404', 'error-pages-service': 'auth' }, 'error-pages-service', 'errors have no page of it'],
@@ -158,7 +158,7 @@ t.test('a Service without endpoints is told of where a filter asks it, once', (t
     ])
     t.equal(found.length, 1)
     t.match(found[0]?.help, `; until then ${outcome}`)
-    t.notMatch(JSON.stringify(found), 'hidden')
+    t.notMatch(JSON.stringify(found), 'hushed')
   }
   const one = printFiltered({ 'auth-url': 'http://auth:9091/' })
   t.same(said(`${one}---\n${printService(['http://127.0.0.1:1/'])}`), [])
@@ -190,7 +190,7 @@ spec: {targetRefs: [{kind: Ingress, name: web}], authUrl: "http://auth:9091/"}
 
 t.test('any other host is an upstream of its own, of which all that name it have the same', (t) => {
   const [first, second] = ['one', 'two'].map((name) =>
-    printFiltered({ 'auth-url': 'https://auth.example.com/verify?key=hidden' }).replaceAll(
+    printFiltered({ 'auth-url': 'https://auth.example.com/verify?key=hushed' }).replaceAll(
       'name: web, annotations',
       `name: ${name}, annotations`,
     ),
@@ -203,7 +203,7 @@ t.test('any other host is an upstream of its own, of which all that name it have
     endpoints: [{ host: 'auth.example.com', port: 443, source: 'URL' }],
     policy: { verifyTls: true },
   })
-  t.notMatch(JSON.stringify([...model.upstreams.keys()]), 'hidden')
+  t.notMatch(JSON.stringify([...model.upstreams.keys()]), 'hushed')
   t.end()
 })
 
