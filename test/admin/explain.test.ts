@@ -27,6 +27,11 @@ kind: Service
 metadata: {name: least, annotations: {portico.dev/balancer: least-requests}}
 spec: {ports: [{port: 80}]}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: frail}
+spec: {ports: [{port: 80}]}
+---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: shop, annotations: {portico.dev/response-headers-set: "X-A: b"}}
@@ -37,6 +42,7 @@ spec:
       http: {paths: [
         {path: /api, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}},
         {path: /checked, pathType: Prefix, backend: {service: {name: checked, port: {number: 80}}}},
+        {path: /frail, pathType: Prefix, backend: {service: {name: frail, port: {number: 80}}}},
         {path: /least, pathType: Prefix, backend: {service: {name: least, port: {number: 80}}}}]}
     - host: tls.test
       http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
@@ -47,7 +53,7 @@ type Running = RunningGateway & { manifests: string; endpoints: string; dead: nu
 async function start(t: Test, workers: string): Promise<Running> {
   const { web } = await startEchoes(t, 'web')
   const held = createServer((request, response) => {
-    if (request.url === '/least/broken') response.destroy()
+    if (request.url === '/frail/broken') response.destroy()
     else if (request.url !== '/least/hold') response.end('ok')
   }).listen(0, '127.0.0.1')
   await once(held, 'listening')
@@ -58,7 +64,7 @@ async function start(t: Test, workers: string): Promise<Running> {
   const heldPort = (held.address() as AddressInfo).port
   const [dead = 0] = await findFreePorts(1)
   const manifests = MANIFESTS + (await makeSecretYaml('shop-tls', ['tls.test']))
-  const endpoints = { web: [web.port], checked: [heldPort, dead], least: [heldPort, web.port] }
+  const endpoints = { web: [web.port], checked: [heldPort, dead], least: [heldPort, web.port], frail: [heldPort] }
   const running = await runGateway(t, manifests, {
     endpoints,
     flags: { 'admin.enabled': 'true', 'admin.port': '0', workers },
@@ -119,15 +125,15 @@ for (const workers of ['0', '1']) {
     t.match(isBusy, /ready, 1 in flight/)
 
     // One that failed its last request has the state that get endpoints gives it.
-    await visit(running, 'http://shop.test/least/broken').catch(() => {})
+    await visit(running, 'http://shop.test/frail/broken').catch(() => {})
     let told = ''
     await until(async () => {
-      told = (await readApi(admin, `/api/v1/explain?url=${encodeURIComponent('shop.test/least')}`)).text
+      told = (await readApi(admin, `/api/v1/explain?url=${encodeURIComponent('shop.test/frail')}`)).text
       return told.includes('failing')
     })
-    t.match(told, /127\.0\.0\.1:\d+ +failing, \d in flight, PORTICO_UP_\w+ at /)
+    t.match(told, /127\.0\.0\.1:\d+ +failing, \d in flight, 2 failures in a row/)
     const rows = JSON.parse((await runPortico(['get', 'endpoints', ...port.slice(1), '-o', 'json'])).stdout)
-    t.ok(rows.some(({ service, state }: Record<string, string>) => service === 'least' && state === 'failing'))
+    t.ok(rows.some(({ service, state }: Record<string, string>) => service === 'frail' && state === 'failing'))
 
     const json = await runPortico(['explain', 'http://shop.test/api', ...port, '-o', 'json'])
     t.match(JSON.parse(json.stdout), {
