@@ -172,27 +172,6 @@ function explainError({ code, message }: NodeJS.ErrnoException): string {
   return FAULTS[code ?? ''] ?? message
 }
 
-/** Why an answer with this status has nothing that was asked for. */
-export function explainAnswer(admin: AdminPlace, { status, body }: AdminAnswer): string {
-  const place = printPlace(admin)
-  if (status === 401 || status === 403) {
-    const why = admin.tokenFault === undefined ? '' : `; ${admin.tokenFault}`
-    return `the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token-file${why}`
-  }
-  return `the gateway at ${place} answers ${status}: ${readMessage(body)}`
-}
-
-/** The text of the answer, or the message that it has as JSON. */
-function readMessage(body: string): string {
-  try {
-    const { message } = JSON.parse(body) as { message?: unknown }
-    if (typeof message === 'string') return message
-  } catch {
-    // No JSON.
-  }
-  return body.trim().slice(0, 500)
-}
-
 /** The address to connect to: loopback for a listener on every address. */
 function reachableAddress(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'

@@ -34,7 +34,7 @@ export class GatewayRows implements RowSource {
   /** The diagnostics are those of what is served: of a reload that was refused they say nothing. */
   async #tellRefused(): Promise<readonly string[]> {
     try {
-      const [last] = (await askJson(this.#admin, '/api/v1/reloads', '')) as readonly ReloadRow[]
+      const [last] = (await askJson(this.#admin, '/api/v1/reloads')) as readonly ReloadRow[]
       return last?.outcome === 'refused' ? ['the last reload was refused: portico logs tells why'] : []
     } catch (error) {
       // A gateway of another version may not tell; the rows are there all the same.

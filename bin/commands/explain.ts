@@ -7,7 +7,8 @@ import type { AskedRequest, ReadRequest } from '../../lib/downstream/asked-reque
 import { type AskedUrl, splitAskedUrl } from '../../lib/report/asked-url.ts'
 import type { ExplainOptions } from '../../lib/report/explain.ts'
 import type { Settings } from '../../lib/settings/table.ts'
-import { askAdmin, explainAnswer, findAdmin, UnreachableError } from '../admin-client.ts'
+import { findAdmin } from '../admin-client.ts'
+import { askJson, type NoAnswerError, tellNoAnswer } from '../ask.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
@@ -130,20 +131,15 @@ async function askGateway(
   query.set(asksForClient ? 'peer' : 'client', peer)
   if (terminal.paint('bold', ' ') !== ' ') query.set('color', 'ansi')
   try {
-    const answer = await askAdmin(admin, `/api/v1/explain?${query}`)
-    if (answer.status !== 200) {
-      terminal.tell(explainAnswer(admin, answer))
-      return answer.status === 400 ? EXIT.usage : EXIT.unreachable
-    }
-    const { text, ...rest } = JSON.parse(answer.body) as LiveExplanation
+    const answer = await askJson(admin, `/api/v1/explain?${query}`, 'read files: -f FILE-OR-FOLDER')
+    const { text, ...rest } = answer as LiveExplanation
     if (output === 'json') terminal.print(JSON.stringify(rest, undefined, 2))
     else terminal.print(text)
     return rest.answer === undefined || rest.answer.status < 400 ? EXIT.ok : EXIT.failure
   } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error
-    terminal.tell(`no running gateway reached: ${error.message}`)
-    terminal.tell('  name another with --admin-port, or read files: -f FILE-OR-FOLDER')
-    return EXIT.unreachable
+    const code = tellNoAnswer(error, terminal)
+    // What was asked could not be read.
+    return (error as NoAnswerError).status === 400 ? EXIT.usage : code
   }
 }
 

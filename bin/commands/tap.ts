@@ -2,7 +2,8 @@
 import { DURATION, parseMeasure } from '../../lib/base/measure.ts'
 import type { RequestDetail, RequestSummary } from '../../lib/report/request-view.ts'
 import { parseStatusWish } from '../../lib/telemetry/request-query.ts'
-import { type AdminPlace, askAdmin, explainAnswer, findAdmin, followAdmin, UnreachableError } from '../admin-client.ts'
+import { type AdminPlace, askAdmin, findAdmin } from '../admin-client.ts'
+import { followEvents, tellNoAnswer } from '../ask.ts'
 import { type Command, EXIT, INPUT_FLAGS, NO_WORDS } from '../command.ts'
 import type { Typed } from '../flag.ts'
 import { readOutput } from '../output.ts'
@@ -70,10 +71,7 @@ export const command: Command = {
         ? await tap(admin, query, output, terminal)
         : await followOne(admin, id, output === 'json', terminal)
     } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error
-      terminal.tell(`no running gateway reached: ${error.message}`)
-      terminal.tell('  name another with --admin-port')
-      return EXIT.unreachable
+      return tellNoAnswer(error, terminal)
     }
   },
 }
@@ -103,11 +101,7 @@ async function tap(
   terminal: Terminal,
 ): Promise<number> {
   terminal.host.stdout.once('error', () => terminal.host.exit(EXIT.ok))
-  const stream = await followAdmin(admin, `/api/v1/requests/stream?${query}`)
-  if ('status' in stream) {
-    terminal.tell(explainAnswer(admin, stream))
-    return EXIT.unreachable
-  }
+  const stream = await followEvents(admin, `/api/v1/requests/stream?${query}`)
   for await (const { event, data } of stream.events) {
     if (event === 'dropped') {
       const { count } = JSON.parse(data) as { count: number }
@@ -126,11 +120,7 @@ async function followOne(admin: AdminPlace, id: string, isJson: boolean, termina
     return EXIT.ok
   }
   // The stream is there before the records are asked: a request that ends in between is in one of them.
-  const stream = await followAdmin(admin, `/api/v1/requests/stream?${new URLSearchParams({ id })}`)
-  if ('status' in stream) {
-    terminal.tell(explainAnswer(admin, stream))
-    return EXIT.unreachable
-  }
+  const stream = await followEvents(admin, `/api/v1/requests/stream?${new URLSearchParams({ id })}`)
   const known = await askAdmin(admin, `/api/v1/requests/${encodeURIComponent(id)}`)
   if (known.status === 200) {
     stream.close()

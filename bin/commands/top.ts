@@ -1,6 +1,7 @@
 /** `portico top`: what the routes and endpoints of a running gateway have to do just now. */
 import type { TrafficView } from '../../lib/report/traffic-view.ts'
-import { type AdminPlace, askAdmin, explainAnswer, findAdmin, followAdmin, UnreachableError } from '../admin-client.ts'
+import { type AdminPlace, findAdmin } from '../admin-client.ts'
+import { askJson, followEvents, tellNoAnswer } from '../ask.ts'
 import { type Command, EXIT, INPUT_FLAGS, NO_WORDS } from '../command.ts'
 import { readOutput } from '../output.ts'
 import { printTraffic } from '../print/traffic.ts'
@@ -47,21 +48,13 @@ export const command: Command = {
       }
       return await watch(admin, terminal)
     } catch (error) {
-      if (!(error instanceof UnreachableError)) throw error
-      terminal.tell(`no running gateway reached: ${error.message}`)
-      terminal.tell('  name another with --admin-port')
-      return EXIT.unreachable
+      return tellNoAnswer(error, terminal)
     }
   },
 }
 
 async function printOnce(admin: AdminPlace, isJson: boolean, terminal: Terminal): Promise<number> {
-  const answer = await askAdmin(admin, '/api/v1/traffic')
-  if (answer.status !== 200) {
-    terminal.tell(explainAnswer(admin, answer))
-    return EXIT.unreachable
-  }
-  const view = JSON.parse(answer.body) as TrafficView
+  const view = (await askJson(admin, '/api/v1/traffic')) as TrafficView
   terminal.print(isJson ? JSON.stringify(view, undefined, 2) : printTraffic(view, { paint: terminal.paint }).join('\n'))
   return EXIT.ok
 }
@@ -70,11 +63,7 @@ async function printOnce(admin: AdminPlace, isJson: boolean, terminal: Terminal)
 async function watch(admin: AdminPlace, terminal: Terminal): Promise<number> {
   const { host } = terminal
   const { stdout } = host
-  const stream = await followAdmin(admin, '/api/v1/traffic/stream?limit=100')
-  if ('status' in stream) {
-    terminal.tell(explainAnswer(admin, stream))
-    return EXIT.unreachable
-  }
+  const stream = await followEvents(admin, '/api/v1/traffic/stream?limit=100')
   const leave = () => void stdout.write(LEAVE)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     host.on(signal, () => {
