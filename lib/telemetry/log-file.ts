@@ -5,6 +5,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import type { LineSink } from './line-sink.ts'
 import { LogDestination } from './log-destination.ts'
+import { Trouble } from './trouble.ts'
 
 /** Milliseconds until a file that cannot be opened is tried again. */
 const RETRY = 5_000
@@ -26,11 +27,12 @@ export class LogFile implements LineSink {
   #open: Readonly<{ fd: number; destination: LogDestination }> | undefined
   /** Of files that were open before, and while none was. */
   #lost = 0
-  #isTroubled = false
+  readonly #trouble: Trouble
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: LogFileOptions) {
     this.#options = options
+    this.#trouble = new Trouble(options.onTrouble)
     this.reopen()
   }
 
@@ -51,7 +53,7 @@ export class LogFile implements LineSink {
   /** Where the file cannot be opened, the one before stays. */
   reopen(): void {
     clearTimeout(this.#timer)
-    const { path, onTrouble, maxPending } = this.#options
+    const { path, maxPending } = this.#options
     try {
       const fd = openSync(path, FLAGS, MODE)
       if (fstatSync(fd).isFIFO()) {
@@ -61,10 +63,9 @@ export class LogFile implements LineSink {
       this.#leave()
       const destination = new LogDestination({ fd, isForeign: true, ...(maxPending !== undefined && { maxPending }) })
       this.#open = { fd, destination }
-      this.#isTroubled = false
+      this.#trouble.end()
     } catch (error) {
-      if (!this.#isTroubled) onTrouble((error as Error).message)
-      this.#isTroubled = true
+      this.#trouble.meet(error as Error)
       this.#timer = setTimeout(() => this.reopen(), RETRY).unref()
     }
   }

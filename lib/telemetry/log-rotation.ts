@@ -3,6 +3,7 @@
  * process does it; those that write go on in the old file until they open the new one.
  */
 import { rename, rm, stat } from 'node:fs/promises'
+import { Trouble } from './trouble.ts'
 
 const TICK = 1_000
 
@@ -21,11 +22,11 @@ export class LogRotation {
   readonly #options: LogRotationOptions
   readonly #timer: NodeJS.Timeout
   #isBusy = false
-  /** Told once, until it works again. */
-  #isTroubled = false
+  readonly #trouble: Trouble
 
   constructor(options: LogRotationOptions) {
     this.#options = options
+    this.#trouble = new Trouble(options.onTrouble)
     this.#timer = setInterval(() => void this.look(), options.tickMs ?? TICK).unref()
   }
 
@@ -35,7 +36,7 @@ export class LogRotation {
 
   /** Rotates if the file has grown too large. */
   async look(): Promise<void> {
-    const { path, limits, onRotated, onTrouble } = this.#options
+    const { path, limits, onRotated } = this.#options
     const { bytes, oldFiles } = limits()
     if (bytes === 0 || this.#isBusy) return
     this.#isBusy = true
@@ -44,11 +45,10 @@ export class LogRotation {
       if (found?.isFile() && found.size >= bytes) {
         await shift(path, oldFiles)
         onRotated()
-        this.#isTroubled = false
+        this.#trouble.end()
       }
     } catch (error) {
-      if (!this.#isTroubled) onTrouble((error as Error).message)
-      this.#isTroubled = true
+      this.#trouble.meet(error as Error)
     } finally {
       this.#isBusy = false
     }

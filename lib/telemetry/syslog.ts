@@ -8,6 +8,7 @@ import { hostname } from 'node:os'
 import { FACILITIES } from '../base/syslog-facility.ts'
 import type { LineSink } from './line-sink.ts'
 import { isoTime } from './line-time.ts'
+import { Trouble } from './trouble.ts'
 
 const INFORMATIONAL = 6
 const DEFAULT_PORT = 514
@@ -71,22 +72,23 @@ export class Syslog implements LineSink {
   }
 }
 
-/** Tells of trouble once, until there is none. */
-class Trouble {
-  readonly #tell: (reason: string) => void
-  #isTold = false
+/** Counts messages that are being sent, and hears when none is any more. */
+class Sending {
+  count = 0
+  #waiting: (() => void)[] = []
 
-  constructor(tell: (reason: string) => void) {
-    this.#tell = tell
-  }
-
-  meet(error: Error): void {
-    if (!this.#isTold) this.#tell(error.message)
-    this.#isTold = true
+  begin(): void {
+    this.count++
   }
 
   end(): void {
-    this.#isTold = false
+    this.count--
+    if (this.count === 0) for (const done of this.#waiting.splice(0)) done()
+  }
+
+  flush(done: () => void): void {
+    if (this.count > 0) this.#waiting.push(done)
+    else done()
   }
 }
 
@@ -98,8 +100,7 @@ class DatagramTransport implements Transport {
   #socket: DatagramSocket | undefined
   /** False until the name of the receiver is known. */
   #isReady = false
-  #sending = 0
-  #waiting: (() => void)[] = []
+  readonly #sending = new Sending()
   #timer: NodeJS.Timeout | undefined
 
   constructor(to: string, onTrouble: (reason: string) => void) {
@@ -111,24 +112,22 @@ class DatagramTransport implements Transport {
   }
 
   send(message: string): void {
-    if (!this.#isReady || this.#sending >= MAX_DATAGRAMS) {
+    if (!this.#isReady || this.#sending.count >= MAX_DATAGRAMS) {
       this.dropped++
       return
     }
-    this.#sending++
+    this.#sending.begin()
     this.#socket!.send(message, (error) => {
-      this.#sending--
       if (error) {
         this.dropped++
         this.#trouble.meet(error)
       } else this.#trouble.end()
-      if (this.#sending === 0) for (const done of this.#waiting.splice(0)) done()
+      this.#sending.end()
     })
   }
 
   flush(done: () => void): void {
-    if (this.#sending > 0) this.#waiting.push(done)
-    else done()
+    this.#sending.flush(done)
   }
 
   reopen(): void {
@@ -162,8 +161,7 @@ class StreamTransport implements Transport {
   readonly #path: string
   readonly #trouble: Trouble
   #socket: Socket | undefined
-  #sending = 0
-  #waiting: (() => void)[] = []
+  readonly #sending = new Sending()
   #timer: NodeJS.Timeout | undefined
 
   constructor(path: string, onTrouble: (reason: string) => void) {
@@ -178,17 +176,15 @@ class StreamTransport implements Transport {
       this.dropped++
       return
     }
-    this.#sending++
+    this.#sending.begin()
     socket.write(`${message}\n`, (error) => {
-      this.#sending--
       if (error) this.dropped++
-      if (this.#sending === 0) for (const done of this.#waiting.splice(0)) done()
+      this.#sending.end()
     })
   }
 
   flush(done: () => void): void {
-    if (this.#sending > 0) this.#waiting.push(done)
-    else done()
+    this.#sending.flush(done)
   }
 
   reopen(): void {
