@@ -505,8 +505,8 @@ class GatewayProcess implements Gateway {
 
   #listGiven(): GivenSettings {
     const { flags, environment } = this.#input
-    const { provenance } = this.#reloader.loaded
-    return listGiven({ settings: this.served.settings, provenance, flags, environment })
+    const { settings, provenance } = this.served
+    return listGiven({ settings, provenance, flags, environment })
   }
 
   #finishReload(result: Reloaded): void {

@@ -63,11 +63,6 @@ export class Reloader {
     return this.#current
   }
 
-  /** As last loaded, whether it could be served or not. */
-  get loaded(): Configuration {
-    return this.#loaded
-  }
-
   /** Reloads after a pause, since something changed. `isWritten`: a file is being written in place. */
   trigger(isWritten = false): void {
     if (this.#closed) return

@@ -2,8 +2,8 @@
 import type { Diagnostic } from '../base/diagnostics.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { type GivenSettings, isToldSetting } from '../settings/given.ts'
-import { SETTING_LIST } from '../settings/resolve.ts'
-import type { Settings } from '../settings/table.ts'
+import { printSettingValue } from '../settings/print-value.ts'
+import { SETTING_LIST, valueAt } from '../settings/resolve.ts'
 import { diffOutlines, dropMarks, type ModelChange, type OutlineItem, outlineModel } from './diff.ts'
 import { type DiagnosticRow, diagnosticsView } from './views.ts'
 
@@ -42,7 +42,10 @@ export function makeComparable({
   return {
     outline: [...outlineModel(model)],
     settings: Object.fromEntries(
-      SETTING_LIST.filter(isToldSetting).map((setting) => [setting.name, printValue(setting, settings)]),
+      SETTING_LIST.filter(isToldSetting).map((setting) => [
+        setting.name,
+        printSettingValue(setting, valueAt(settings, setting.path)),
+      ]),
     ),
     diagnostics: diagnosticsView(diagnostics),
   }
@@ -83,10 +86,4 @@ function listMissing(some: readonly DiagnosticRow[], others: readonly Diagnostic
 
 function identify({ code, message, resource }: DiagnosticRow): string {
   return JSON.stringify([code, message, resource])
-}
-
-function printValue(setting: (typeof SETTING_LIST)[number], settings: Settings): string {
-  const value = setting.path.reduce<unknown>((inner, key) => (inner as Record<string, unknown>)[key], settings)
-  const written = setting.write(value)
-  return typeof written === 'string' && written !== '' ? written : JSON.stringify(written)
 }

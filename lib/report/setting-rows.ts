@@ -1,6 +1,7 @@
 /** Settings one by one, with where each value comes from. */
 import { printSettingValue } from '../settings/print-value.ts'
-import { environmentName, SETTING_LIST } from '../settings/resolve.ts'
+import { environmentName, SETTING_LIST, valueAt } from '../settings/resolve.ts'
+import type { Settings } from '../settings/table.ts'
 
 /** One setting, its value in the notation of the settings file, and the value's source. */
 export type SettingRow = Readonly<{
@@ -13,10 +14,10 @@ export type SettingRow = Readonly<{
 }>
 
 /** `settings` with what is secret hidden; `findSource` tells where the setting of a name comes from. */
-export function settingRows(settings: unknown, findSource: (name: string) => string): readonly SettingRow[] {
+export function settingRows(settings: Settings, findSource: (name: string) => string): readonly SettingRow[] {
   return SETTING_LIST.map((setting) => {
     const { name, path } = setting
-    const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], settings)
+    const value = valueAt(settings, path)
     return {
       name,
       value,

@@ -1,6 +1,6 @@
 /** What a person gave as settings, so that another process can resolve the same ones: no secrets, and nothing of the admin listener. */
 import type { SettingOverrides, SettingSource } from './resolve.ts'
-import { environmentName, flagName, isTypedSetting, SETTING_LIST } from './resolve.ts'
+import { environmentName, flagName, isTypedSetting, SETTING_LIST, valueAt } from './resolve.ts'
 import type { Settings } from './table.ts'
 import type { NamedSetting } from './tree.ts'
 
@@ -36,11 +36,7 @@ export function listGiven({ settings, provenance, flags, environment }: GivenInp
       const variable = environmentName(name)
       typed[name] = { flag: variable, value: environment[variable] }
     } else if (source === 'file') {
-      put(
-        document,
-        path,
-        write(path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], settings)),
-      )
+      put(document, path, write(valueAt(settings, path)))
     }
   }
   return { typed, document }

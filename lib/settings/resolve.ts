@@ -216,7 +216,8 @@ function nest(table: SettingTable, path: readonly string[], values: ReadonlyMap<
   return Object.freeze(out)
 }
 
-function valueAt(settings: Settings, path: readonly string[]): unknown {
+/** The value of the setting with this path. */
+export function valueAt(settings: Settings, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], settings)
 }
 
