@@ -67,6 +67,11 @@ export function redactTarget(target: string, keys: SecretNames): string {
   return done === 0 ? shown : result + shown.slice(done)
 }
 
+/** Hides in any text what `redactTarget` hides in a target; without `keys` texts stay as they are. */
+export function createHider(keys: SecretNames | undefined): (text: string) => string {
+  return keys === undefined ? (text) => text : (text) => redactTarget(text, keys)
+}
+
 /**
  * Where the first secret value of what stands between two `&` begins; negative: there is none. Some servers part parameters by `;` as well:
  * what follows one in a secret value may belong to it.

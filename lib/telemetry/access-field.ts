@@ -1,10 +1,10 @@
 /** What each field of an access line is, by the names that templates have (`base/log-template.ts`). HOT */
 import { hostname } from 'node:os'
 import type { LogField } from '../base/log-template.ts'
-import { redactTarget, type SecretNames } from '../base/redact.ts'
+import { createHider, type SecretNames } from '../base/redact.ts'
 import { commonTime, isoTime, localTime } from './line-time.ts'
 import { findPhase } from './phase.ts'
-import type { RequestFacts, RequestRecord, RouteLabels } from './record.ts'
+import { endOf, type RequestFacts, type RequestRecord, type RouteLabels } from './record.ts'
 
 /** What lines have in common. */
 export type LineContext = Readonly<{
@@ -17,11 +17,6 @@ export type LineContext = Readonly<{
 /** Undefined: it does not apply. */
 export type FieldReader = (record: RequestRecord, facts: RequestFacts | undefined) => string | number | undefined
 
-/** When the request ended, milliseconds since the epoch. */
-export function endOf({ startedAt, durationMs }: RequestRecord): number {
-  return startedAt + durationMs
-}
-
 /** Three digits behind the point, in milliseconds. */
 export function roundMs(time: number): number {
   return Math.round(time * 1000) / 1000
@@ -31,7 +26,7 @@ const HOSTNAME = hostname()
 
 /** Throws where `field` is none: names are checked when settings are read. */
 export function createFieldReader(field: LogField, { worker, secretKeys }: LineContext): FieldReader {
-  const hide = (target: string) => (secretKeys === undefined ? target : redactTarget(target, secretKeys))
+  const hide = createHider(secretKeys)
   const readers: Readonly<Record<string, FieldReader>> = {
     time: (record) => isoTime(endOf(record)),
     client: ({ clientAddress }) => clientAddress,

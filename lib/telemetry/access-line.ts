@@ -1,9 +1,8 @@
 /** Makers of access lines, one for each format, made when settings change. HOT */
 import { type LogField, parseLogTemplate } from '../base/log-template.ts'
-import { redactTarget } from '../base/redact.ts'
+import { createHider } from '../base/redact.ts'
 import {
   createFieldReader,
-  endOf,
   type FieldReader,
   isPlainField,
   type LineContext,
@@ -12,7 +11,7 @@ import {
 } from './access-field.ts'
 import { CONNECTION_MESSAGE, cleanText, connectionFields, MAX_TARGET, MAX_TEXT } from './access-log.ts'
 import { commonTime, isoTime } from './line-time.ts'
-import type { ConnectionRecord, RequestFacts, RequestRecord } from './record.ts'
+import { type ConnectionRecord, endOf, type RequestFacts, type RequestRecord } from './record.ts'
 
 export type LineMaker = (record: RequestRecord, facts: RequestFacts | undefined) => string
 
@@ -40,8 +39,7 @@ function pair(name: string, text: string | undefined, limit: number): string {
 
 /** Lines of JSON: all fields that apply, and those of `more`. */
 export function createJsonMaker(more: readonly LogField[], context: LineContext): LineMaker {
-  const { secretKeys } = context
-  const hide = (text: string) => (secretKeys === undefined ? text : redactTarget(text, secretKeys))
+  const hide = createHider(context.secretKeys)
   const readers = more.map((name) => [name, createFieldReader(name, context)] as const)
   /** Of routes: they say the same each time. */
   const routes = new WeakMap<object, string>()

@@ -4,7 +4,7 @@
  */
 
 import type { Logger as Log } from 'pino'
-import { redactTarget, type SecretNames } from '../base/redact.ts'
+import { createHider, type SecretNames } from '../base/redact.ts'
 import { escapeText, type Paint } from '../base/terminal-text.ts'
 import { roundMs } from './access-field.ts'
 import type { ConnectionRecord, RequestRecord } from './record.ts'
@@ -91,7 +91,7 @@ export function connectionFields(record: ConnectionRecord): ConnectionFields {
 /** `secretKeys`: names of query parameters whose values are hidden. */
 export function accessFields(record: RequestRecord, secretKeys?: SecretNames): AccessFields {
   const { labels } = record
-  const hide = (text: string) => (secretKeys === undefined ? text : redactTarget(text, secretKeys))
+  const hide = createHider(secretKeys)
   return {
     request_id: cleanText(record.id, MAX_TEXT),
     client: record.clientAddress,

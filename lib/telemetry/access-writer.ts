@@ -9,7 +9,7 @@ import type { LogField } from '../base/log-template.ts'
 import { compileRedaction, type SecretNames } from '../base/redact.ts'
 import type { FACILITIES } from '../base/syslog-facility.ts'
 import { paintAnsi, paintNothing } from '../base/terminal-text.ts'
-import { endOf, type LineContext } from './access-field.ts'
+import type { LineContext } from './access-field.ts'
 import {
   COMBINED,
   COMMON,
@@ -34,7 +34,7 @@ import { createLogSink, type LineSink } from './line-sink.ts'
 import { isPretty, type Log, type LogSettings } from './log.ts'
 import type { LogDestination } from './log-destination.ts'
 import { LogFile } from './log-file.ts'
-import type { ConnectionRecord, RequestFacts, RequestRecord } from './record.ts'
+import { type ConnectionRecord, endOf, type RequestFacts, type RequestRecord } from './record.ts'
 import { Syslog } from './syslog.ts'
 
 /** docs/logs.md explains each. */

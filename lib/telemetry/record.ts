@@ -1,5 +1,6 @@
 /** The records of a finished request and of a finished connection at L4. Access log and metrics read nothing else. */
 import type { RequestErrorCode } from '../base/errors.ts'
+import { createHider, type SecretNames } from '../base/redact.ts'
 import type { CourseTeller } from './course.ts'
 
 /** The names of a route in metrics and log; made once for each route of a snapshot, so that the object's identity can be a key. */
@@ -75,6 +76,18 @@ export type RequestFacts = {
 
 /** Takes the record of each request that ends. `more` tells more of it as long as the call lasts; undefined where no request could be read. */
 export type RequestObserver = (record: RequestRecord, more?: RequestFacts & CourseTeller) => void
+
+/** When the request ended, milliseconds since the epoch. */
+export function endOf({ startedAt, durationMs }: RequestRecord): number {
+  return startedAt + durationMs
+}
+
+/** The record as others may see it: with what may be secret in its target hidden, and in its detail, which may repeat the target. */
+export function hideSecrets(record: RequestRecord, keys: SecretNames): RequestRecord {
+  const { target, detail } = record
+  const hide = createHider(keys)
+  return { ...record, target: hide(target), detail: detail === undefined ? undefined : hide(detail) }
+}
 
 /** Written once by `l4/relay` when a connection at an L4 port of a Service ends. */
 export type ConnectionRecord = Readonly<{

@@ -2,10 +2,10 @@
  * The last requests of a process, for whoever asks: those that failed or were slow stay longer than the others. A request that is not kept
  * costs a few comparisons. HOT
  */
-import { redactTarget, type SecretNames } from '../base/redact.ts'
+import type { SecretNames } from '../base/redact.ts'
 import { SecondGate } from '../base/second-gate.ts'
 import type { CourseTeller, RequestCourse } from './course.ts'
-import type { RequestRecord } from './record.ts'
+import { endOf, hideSecrets, type RequestRecord } from './record.ts'
 import { compileQuery, type RequestQuery } from './request-query.ts'
 import type { TrafficData } from './traffic-meter.ts'
 
@@ -162,7 +162,7 @@ export class RequestRecords {
     if (size === 0) return
     const { status, error, durationMs, tunnel } = record
     const isLasting = status >= 499 || error !== undefined || (durationMs >= slowMs && !tunnel)
-    const now = record.startedAt + durationMs
+    const now = endOf(record)
     const isKept = isLasting ? this.#lastingGate.admits(now) : this.#ordinaryGate.admits(now)
     if (this.#followers.size > 0) this.#tellFollowers(record, teller, isKept, isLasting)
     else if (isKept) this.#keep(this.#make(record, teller), isLasting)
@@ -217,18 +217,17 @@ export class RequestRecords {
 
   /** Texts of the client are cut out of the whole head, which a record must not keep. */
   #make(record: RequestRecord, teller: CourseTeller | undefined): KeptRequest {
-    const { id, method, authority, target, userAgent, detail } = record
-    const shown = redactTarget(target, this.#options.redact())
+    const shown = hideSecrets(record, this.#options.redact())
+    const { id, method, authority, target, userAgent, detail } = shown
     return {
       record: {
-        ...record,
+        ...shown,
         id: copyText(id, LONGEST_TEXT),
         method: copyText(method, LONGEST_TEXT),
         authority: copyText(authority, LONGEST_TEXT),
-        target: copyText(shown, LONGEST_TARGET),
+        target: copyText(target, LONGEST_TARGET),
         userAgent: userAgent === undefined ? undefined : copyText(userAgent, LONGEST_TEXT),
-        // Of a target that is none, the detail is the target.
-        detail: detail === undefined ? undefined : copyText(detail === target ? shown : detail, LONGEST_TARGET),
+        detail: detail === undefined ? undefined : copyText(detail, LONGEST_TARGET),
       },
       course: teller?.tellCourse(),
     }
@@ -236,7 +235,7 @@ export class RequestRecords {
 }
 
 export function byEnd(a: KeptRequest, b: KeptRequest): number {
-  return b.record.startedAt + b.record.durationMs - (a.record.startedAt + a.record.durationMs)
+  return endOf(b.record) - endOf(a.record)
 }
 
 function copyText(text: string, limit: number): string {

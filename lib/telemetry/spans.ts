@@ -1,7 +1,7 @@
 /** The spans of a request, by the semantic conventions of OpenTelemetry for HTTP (1.29): one of the request, one of each try, one of each filter that was waited for. */
 import { makeId } from '../base/trace-context.ts'
 import type { RequestCourse, RequestTrace, TryCourse } from './course.ts'
-import type { RequestRecord } from './record.ts'
+import { endOf, type RequestRecord } from './record.ts'
 
 export type SpanFacts = Readonly<{
   name: string
@@ -27,7 +27,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPT
 /** What is secret in the record's target and detail is hidden already. */
 export function listSpans(record: RequestRecord, course: RequestCourse, trace: RequestTrace): readonly SpanFacts[] {
   const { traceId, spanId, parentId } = trace
-  const { startedAt, durationMs, status, error } = record
+  const { startedAt, status, error } = record
   const method = METHODS.has(record.method) ? record.method : '_OTHER'
   const isFault = status >= 500
   const own: SpanFacts = {
@@ -38,7 +38,7 @@ export function listSpans(record: RequestRecord, course: RequestCourse, trace: R
     parentId,
     isParentRemote: true,
     startedAt,
-    endedAt: startedAt + durationMs,
+    endedAt: endOf(record),
     attributes: describeRequest(record, method),
     fault: isFault ? (error ?? String(status)) : undefined,
   }

@@ -3,11 +3,11 @@
  * beyond are dropped and counted, and no request waits for them.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { redactTarget, type SecretNames } from '../base/redact.ts'
+import type { SecretNames } from '../base/redact.ts'
 import type { CourseTeller } from './course.ts'
 import type { Log } from './log.ts'
 import { LogThrottle } from './log-throttle.ts'
-import type { RequestRecord } from './record.ts'
+import { hideSecrets, type RequestRecord } from './record.ts'
 import { listSpans, type SpanFacts } from './spans.ts'
 
 export type TracerOptions = Readonly<{
@@ -58,9 +58,7 @@ export class Tracer {
     const { trace } = teller
     if (trace === undefined || !trace.isSampled || this.#ready === undefined) return
     const { processor, make } = this.#ready
-    const hide = (text: string) => redactTarget(text, this.#options.redact())
-    const { target, detail } = record
-    const shown = { ...record, target: hide(target), detail: detail === undefined ? undefined : hide(detail) }
+    const shown = hideSecrets(record, this.#options.redact())
     for (const facts of listSpans(shown, teller.tellCourse(), trace.tell())) processor.onEnd(make(facts) as never)
   }
 

@@ -3,7 +3,7 @@
  * two look-ups and some additions. HOT
  */
 import { REQUEST_ERRORS } from '../base/errors.ts'
-import type { RequestRecord, RouteLabels } from './record.ts'
+import { endOf, type RequestRecord, type RouteLabels } from './record.ts'
 
 /** Upper bounds of the buckets in milliseconds: each a quarter more than the one before, so a percentile is too long by a quarter at most. */
 export const DURATION_BOUNDS: readonly number[] = makeBounds()
@@ -144,7 +144,7 @@ export class TrafficMeter {
 
   observe(record: RequestRecord): void {
     const { status, error, durationMs, tunnel, endpoint } = record
-    const second = Math.floor((record.startedAt + durationMs) / 1000)
+    const second = Math.floor(endOf(record) / 1000)
     const hundred = Math.min(Math.max(Math.floor(status / 100), 1), 5) - 1
     // An answer that broke off failed, whatever its status was.
     const isFailure = status >= 500 || (error !== undefined && REQUEST_ERRORS[error][1] !== 'downstream')
