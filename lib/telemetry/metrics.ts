@@ -7,7 +7,8 @@ import type { Severity } from '../base/diagnostics.ts'
 import { type EndpointFigures, EndpointMetrics, type EndpointSample } from './endpoint-metrics.ts'
 import { listNginxMetrics } from './nginx-metrics.ts'
 import type { ByteCounts, RequestCounts } from './request-counts.ts'
-import type { Distribution, RequestSeries } from './request-series.ts'
+import type { RequestSeries } from './request-series.ts'
+import { histogramSamples, type Sample } from './sample.ts'
 
 /** The configuration after a reload. */
 export type ReloadReport = Readonly<{
@@ -101,14 +102,6 @@ export function chooseMetricsForm(accept: string | undefined): MetricsForm {
     : 'text'
 }
 
-type Sample = {
-  metricName?: string
-  labels: Readonly<Record<string, string | number>>
-  value: number
-  /** `timestamp` in seconds since the epoch. */
-  exemplar?: Readonly<{ labelSet: Readonly<Record<string, string>>; value: number; timestamp: number }>
-}
-
 export type MetricsOptions = {
   /** The counts of all processes together. */
   readonly counts: RequestCounts
@@ -158,19 +151,27 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'histogram',
     'portico_request_duration_seconds',
     'Time from the request head to the end of the response; tunnels are left out.',
-    () => everySeries().flatMap((each) => histogramSamples('portico_request_duration_seconds', each, each.duration)),
+    () =>
+      everySeries().flatMap((each) =>
+        histogramSamples('portico_request_duration_seconds', labelsOf(each), each.duration),
+      ),
   )
   define(
     'histogram',
     'portico_upstream_response_seconds',
     "Time from the request head to the upstream's response head.",
-    () => everySeries().flatMap((each) => histogramSamples('portico_upstream_response_seconds', each, each.upstream)),
+    () =>
+      everySeries().flatMap((each) =>
+        histogramSamples('portico_upstream_response_seconds', labelsOf(each), each.upstream),
+      ),
   )
   define('histogram', 'portico_request_size_bytes', "Bytes of requests' bodies; tunnels are left out.", () =>
-    everySeries().flatMap((each) => histogramSamples('portico_request_size_bytes', each, each.requestBytes)),
+    everySeries().flatMap((each) => histogramSamples('portico_request_size_bytes', labelsOf(each), each.requestBytes)),
   )
   define('histogram', 'portico_response_size_bytes', "Bytes of answers' bodies; tunnels are left out.", () =>
-    everySeries().flatMap((each) => histogramSamples('portico_response_size_bytes', each, each.responseBytes)),
+    everySeries().flatMap((each) =>
+      histogramSamples('portico_response_size_bytes', labelsOf(each), each.responseBytes),
+    ),
   )
   const defineBytes = (name: string, help: string, list: () => LabelledBytes, read: (counts: ByteCounts) => number) =>
     define('counter', name, help, () => list().map(([labels, bytes]) => ({ labels, value: read(bytes) })))
@@ -452,9 +453,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       takenAt: () => takenAt,
     })
     for (const { type, name, help, samples } of nginx) {
-      define(type, name, help, () =>
-        samples().map(({ suffix, labels, value }) => ({ labels, value, ...(suffix && { metricName: name + suffix }) })),
-      )
+      define(type, name, help, samples)
     }
   }
 
@@ -526,31 +525,4 @@ function takeSome<T>(items: Iterable<T>, most: number): T[] {
     taken.push(item)
   }
   return taken
-}
-
-function histogramSamples(name: string, series: RequestSeries, distribution: Distribution): Sample[] {
-  const labels = labelsOf(series)
-  const { bounds, counts, sum, exemplars } = distribution
-  const samples: Sample[] = []
-  let total = 0
-  counts.forEach((count, index) => {
-    total += count
-    const exemplar = exemplars?.get(index)
-    samples.push({
-      metricName: `${name}_bucket`,
-      labels: { ...labels, le: bounds[index] ?? '+Inf' },
-      value: total,
-      ...(exemplar && {
-        exemplar: {
-          labelSet: { trace_id: exemplar.traceId },
-          value: exemplar.value,
-          timestamp: exemplar.at / 1000,
-        },
-      }),
-    })
-  })
-  if (total === 0) return []
-  samples.push({ metricName: `${name}_sum`, labels, value: sum })
-  samples.push({ metricName: `${name}_count`, labels, value: total })
-  return samples
 }

@@ -3,17 +3,13 @@
  * label `host`, as with its flag --metrics-per-host=false, unless series are by route.
  */
 import type { Distribution, RequestSeries } from './request-series.ts'
-
-type Labels = Readonly<Record<string, string | number>>
-
-/** A sample; `suffix` is of a histogram's parts. */
-export type NginxSample = Readonly<{ suffix?: string; labels: Labels; value: number }>
+import { histogramSamples, type Labels, type Sample } from './sample.ts'
 
 export type NginxMetric = Readonly<{
   type: 'counter' | 'gauge' | 'histogram'
   name: string
   help: string
-  samples: () => NginxSample[]
+  samples: () => Sample[]
 }>
 
 export type NginxSources = Readonly<{
@@ -36,19 +32,22 @@ const CONTROLLER: Labels = {
 /** Each by the part of its name behind `nginx_ingress_controller_`. */
 export function listNginxMetrics(sources: NginxSources): readonly NginxMetric[] {
   const { series, connections, certificates } = sources
-  const ofRequests = (): NginxSample[] =>
+  const ofRequests = (): Sample[] =>
     series().flatMap((each) =>
       [...each.requests].flatMap(([method, statuses]) =>
         [...statuses].map(([status, value]) => ({ labels: { ...labelsOf(each), method, status }, value })),
       ),
     )
-  const histogram = (name: string, help: string, read: (series: RequestSeries) => Distribution): NginxMetric => ({
-    type: 'histogram',
-    name: `nginx_ingress_controller_${name}`,
-    help,
-    samples: () => series().flatMap((each) => histogramSamples(labelsOf(each), read(each))),
-  })
-  const gauge = (name: string, help: string, samples: () => NginxSample[]): NginxMetric => ({
+  const histogram = (part: string, help: string, read: (series: RequestSeries) => Distribution): NginxMetric => {
+    const name = `nginx_ingress_controller_${part}`
+    const samples = () =>
+      series().flatMap((each) => {
+        const { bounds, counts, sum } = read(each)
+        return histogramSamples(name, labelsOf(each), { bounds, counts, sum })
+      })
+    return { type: 'histogram', name, help, samples }
+  }
+  const gauge = (name: string, help: string, samples: () => Sample[]): NginxMetric => ({
     type: 'gauge',
     name: `nginx_ingress_controller_${name}`,
     help,
@@ -97,14 +96,4 @@ function labelsOf({ ingress, service, route }: RequestSeries): Labels {
   const labels = { ...CONTROLLER, namespace, ingress: name, service: of, canary: '' }
   const [, host, rule] = route.split('|')
   return host === undefined ? labels : { ...labels, host, path: rule?.replace(/^\S+ /, '') ?? '' }
-}
-
-function histogramSamples(labels: Labels, { bounds, counts, sum }: Distribution): NginxSample[] {
-  let total = 0
-  const samples: NginxSample[] = counts.map((count, index) => {
-    total += count
-    return { suffix: '_bucket', labels: { ...labels, le: bounds[index] ?? '+Inf' }, value: total }
-  })
-  if (total === 0) return []
-  return [...samples, { suffix: '_sum', labels, value: sum }, { suffix: '_count', labels, value: total }]
 }
