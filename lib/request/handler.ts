@@ -255,24 +255,26 @@ export class RequestHandler implements ForwardOwner {
         return
       }
       const wait = context.beginWait(chain, at)
+      const stop = () => {
+        context.endWait(wait)
+        context.noteStop(chain, at)
+      }
       new FilterWait(context, outcome, {
         resume: (found) => {
-          context.endWait(wait)
           if (found === undefined) {
+            context.endWait(wait)
             this.#ask(context, chain, at + 1, host)
             return
           }
-          context.noteStop(chain, at)
+          stop()
           this.#conclude(context, found)
         },
         fail: (error) => {
-          context.endWait(wait)
-          context.noteStop(chain, at)
+          stop()
           this.fail(context, error)
         },
         finish: () => {
-          context.endWait(wait)
-          context.noteStop(chain, at)
+          stop()
           this.finish(context, false)
         },
       }).start()
