@@ -186,7 +186,8 @@ export const SETTING_VIEW: View<SettingRow> = {
   namespace: () => undefined,
 }
 
-function printProblemPlace({ file, line, column }: DiagnosticRow): string {
+/** `k8s/shop.yaml:41:13`; `''` where it has no place. */
+export function printProblemPlace({ file, line, column }: DiagnosticRow): string {
   return file === undefined ? '' : [file, line, column].filter((part) => part !== undefined).join(':')
 }
 

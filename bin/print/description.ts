@@ -7,7 +7,7 @@ import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
 import type { DiagnosticRow } from '../../lib/report/views.ts'
 import { DESCRIBED, type Description } from '../description.ts'
 import { type Kind, viewOf } from '../kind.ts'
-import { layOutRows } from './columns.ts'
+import { layOutRows, printProblemPlace } from './columns.ts'
 import { layOutTable } from './table.ts'
 
 /** Of more named objects there is a table alone. */
@@ -74,8 +74,8 @@ function printTraffic(endpoints: readonly EndpointRow[]): string {
   return `${printCount(requests, 'request')} sent to ${printCount(live.length, 'endpoint')}, ${printCount(failures, 'failure')}, ${inFlight} in flight`
 }
 
-function printProblem({ severity, code, message, file, line, column, help }: DiagnosticRow): readonly string[] {
-  const place = file === undefined ? [] : [[file, line, column].filter((part) => part !== undefined).join(':')]
-  const head = `  ${[...place, severity, code, message].map(escapeText).join('  ')}`
+function printProblem(row: DiagnosticRow): readonly string[] {
+  const { severity, code, message, help } = row
+  const head = `  ${[printProblemPlace(row), severity, code, message].filter(Boolean).map(escapeText).join('  ')}`
   return help === undefined ? [head] : [head, ...help.split('\n').map((text) => `      ${escapeText(text)}`)]
 }

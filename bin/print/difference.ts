@@ -4,6 +4,7 @@ import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import { type Difference, isSame } from '../../lib/report/compared.ts'
 import { printChange } from '../../lib/report/diff.ts'
 import type { DiagnosticRow } from '../../lib/report/views.ts'
+import { printProblemPlace } from './columns.ts'
 
 type Line = Readonly<{ sign: '+' | '-' | '~'; text: string }>
 
@@ -58,7 +59,7 @@ function listLines({ changes, settings, newDiagnostics, goneDiagnostics }: Diffe
   ]
 }
 
-function printProblem({ severity, code, message, file, line, column }: DiagnosticRow): string {
-  const place = file === undefined ? '' : `${[file, line, column].filter((part) => part !== undefined).join(':')}  `
-  return `${severity}  ${place}${code}  ${message}`
+function printProblem(row: DiagnosticRow): string {
+  const { severity, code, message } = row
+  return [severity, printProblemPlace(row), code, message].filter(Boolean).join('  ')
 }
