@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { chooseCoding } from '../filters/content-coding.ts'
 
 const FOLDER = join(import.meta.dirname, 'dashboard')
 
@@ -76,6 +77,7 @@ function send(reply: FastifyReply, name: string, accepted: string | string[] | u
     return reply.code(404).send({ message: 'Not found. The dashboard is built by: npm run build' })
   }
   reply.headers(HEADERS).type(page.type).header('vary', 'Accept-Encoding')
-  const isZipped = /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:,|$|\s))/.test(String(accepted ?? ''))
-  return isZipped ? reply.header('content-encoding', 'gzip').send(page.zipped) : reply.send(page.plain)
+  return chooseCoding(String(accepted ?? ''), ['gzip'])
+    ? reply.header('content-encoding', 'gzip').send(page.zipped)
+    : reply.send(page.plain)
 }
