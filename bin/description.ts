@@ -120,7 +120,7 @@ const OBJECT_KINDS: Readonly<Partial<Record<DescribedKind, string>>> = {
   certificates: 'Secret',
 }
 
-/** An object of which nothing is served has problems all the same. */
+/** Names the object itself too: Portico can have problems with an object without serving anything of it. */
 function nameResources(kind: DescribedKind, name: string): readonly string[] {
   const object = OBJECT_KINDS[kind]
   return object === undefined ? [] : [`${object} ${qualify(name)}`]

@@ -31,7 +31,7 @@ export class GatewayRows implements RowSource {
     return { rows, talk: kinds.includes('diagnostics') ? await this.#tellRefused() : [] }
   }
 
-  /** The diagnostics are those of what is served: of a reload that was refused they say nothing. */
+  /** Tells of a reload that was refused: the gateway lists the diagnostics of the configuration that it serves, not of the refused one. */
   async #tellRefused(): Promise<readonly string[]> {
     try {
       const [last] = (await askJson(this.#admin, '/api/v1/reloads')) as readonly ReloadRow[]

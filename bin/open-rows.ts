@@ -5,7 +5,7 @@ import type { Typed } from './flag.ts'
 import type { RowSource } from './row-source.ts'
 import type { Terminal } from './terminal.ts'
 
-/** `words` are those of the command line so far, for advice. */
+/** `words` is the command line before its flags, as in `get routes`; errors quote it in their advice. */
 export async function openRows(words: string, typed: Typed, terminal: Terminal): Promise<RowSource> {
   if (!namesInput(typed)) {
     const { GatewayRows } = await import('./gateway-rows.ts')

@@ -97,7 +97,10 @@ async function readAgainstGateway(typed: Typed, terminal: Terminal): Promise<[Co
   }
 }
 
-/** The files as the gateway would read them: with its flags and, where they hold no settings, with those of its file. */
+/**
+ * Reads the files as the gateway would read them: with the gateway's flags, and, where the files hold no settings, with the
+ * settings of the gateway's own file.
+ */
 async function loadAsGateway(
   input: ConfigurationInput,
   { given: { typed, document } }: GatewayOutline,

@@ -4,7 +4,10 @@ import { COMMON_FLAGS, type Command } from '../command.ts'
 import type { Flag } from '../flag.ts'
 import { VERBS } from '../verbs.ts'
 
-/** Words to choose from, paths, `NAME=` of settings; undefined: whatever it is, nothing is known of it. */
+/**
+ * What a flag or a verb takes: one of some words, a path (`files`), or a setting as `NAME=VALUE` (`settings`). Undefined where
+ * the table does not know what it takes.
+ */
 export type Values = readonly string[] | 'files' | 'settings' | undefined
 
 export type CompletedFlag = Readonly<{

@@ -115,7 +115,7 @@ const LOG_FORMAT: KeyGroup = {
     'log-format-upstream': key(
       LOG_LINE,
       ['accessLog.format', 'accessLog.template'],
-      'variables that docs/logs.md does not list; lengths are those of bodies',
+      'a variable that docs/logs.md does not list leaves the access log as it is; lengths count the bytes of bodies alone',
     ),
     'log-format-escape-json': key(FLAG, ['accessLog.escape']),
   },
