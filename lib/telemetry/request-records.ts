@@ -234,6 +234,11 @@ export class RequestRecords {
   }
 }
 
+/** Adds the number of the worker that has the requests. */
+export function nameWorker(requests: readonly KeptRequest[], worker: number): readonly FoundRequest[] {
+  return requests.map((kept) => ({ ...kept, worker }))
+}
+
 export function byEnd(a: KeptRequest, b: KeptRequest): number {
   return endOf(b.record) - endOf(a.record)
 }

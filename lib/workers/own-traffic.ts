@@ -4,7 +4,7 @@ import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
 import type { RequestQuery } from '../telemetry/request-query.ts'
-import type { FoundRequest } from '../telemetry/request-records.ts'
+import { type FoundRequest, nameWorker } from '../telemetry/request-records.ts'
 import type { TrafficData } from '../telemetry/traffic-meter.ts'
 import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
 import { ListenerPorts } from './listener-ports.ts'
@@ -106,15 +106,12 @@ export class OwnTraffic implements Carrier {
   async refresh(): Promise<void> {}
 
   async findRequests(query: RequestQuery, limit: number): Promise<readonly FoundRequest[]> {
-    return this.#traffic.records.find(query, limit).map((kept) => ({ ...kept, worker: 0 }))
+    return nameWorker(this.#traffic.records.find(query, limit), 0)
   }
 
   followRequests(query: RequestQuery, tell: (requests: readonly FoundRequest[], dropped: number) => void): () => void {
     return this.#traffic.records.follow(query, ({ requests, dropped }, then) => {
-      tell(
-        requests.map((kept) => ({ ...kept, worker: 0 })),
-        dropped,
-      )
+      tell(nameWorker(requests, 0), dropped)
       then()
     })
   }

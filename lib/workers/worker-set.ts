@@ -9,7 +9,7 @@ import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
 import type { RequestQuery } from '../telemetry/request-query.ts'
-import { byEnd, type FoundRequest } from '../telemetry/request-records.ts'
+import { byEnd, type FoundRequest, nameWorker } from '../telemetry/request-records.ts'
 import type { TrafficData } from '../telemetry/traffic-meter.ts'
 import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
 import { ListenerPorts } from './listener-ports.ts'
@@ -222,7 +222,7 @@ export class WorkerSet implements Carrier {
   async findRequests(query: RequestQuery, limit: number): Promise<readonly FoundRequest[]> {
     const asked = this.#slots.map(async ({ worker, number }) => {
       const found = worker && (await withDeadline(worker.findRequests(query, limit), REFRESH_MS))
-      return (found ?? []).map((kept) => ({ ...kept, worker: number }))
+      return nameWorker(found ?? [], number)
     })
     return (await Promise.all(asked)).flat().sort(byEnd).slice(0, limit)
   }
@@ -315,10 +315,7 @@ export class WorkerSet implements Carrier {
       onFigures: (figures) => this.#tally.add(worker, figures),
       onTrouble: (trouble) => this.#options.onTrouble?.(trouble),
       onFollowed: (follower, { requests, dropped }) =>
-        this.#follows.get(follower)?.tell(
-          requests.map((kept) => ({ ...kept, worker: slot.number })),
-          dropped,
-        ),
+        this.#follows.get(follower)?.tell(nameWorker(requests, slot.number), dropped),
     })
     slot.worker = worker
     const failure = await worker.start(this.#served!)
