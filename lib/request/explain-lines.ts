@@ -6,8 +6,9 @@ import { tellCourse } from './course.ts'
 /** Characters of a value. */
 const MOST = 1024
 
-/** `status` is that of the answer, which is about to be sent. */
+/** `''` where the client did not ask for it, or may not. `status` is the status of the answer, which is about to be sent. */
 export function composeExplainLines(context: RequestContext, status: number): string {
+  if (!context.explains) return ''
   const { served, error, attempts } = context
   const { tries, filters, wantedAt } = tellCourse(context)
   const now = context.clock.monotonic() - context.startedMonotonic

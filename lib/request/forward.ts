@@ -341,7 +341,7 @@ export class Forward
       status,
       isOwn: false,
       reason: head.reason,
-      lines: this.#composeLines(head, upstreamMs) + this.#explain(status),
+      lines: this.#composeLines(head, upstreamMs),
       contentLength: head.contentLength,
       close: this.#owner.isDraining || exchange.offer !== undefined,
       trailers: head.chunked && !bodiless,
@@ -441,7 +441,7 @@ export class Forward
     this.#attempts.endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
-    const lines = filterSwitch(context, this.#composeLines(head, context.upstreamMs) + this.#explain(101))
+    const lines = filterSwitch(context, this.#composeLines(head, context.upstreamMs))
     const client = context.exchange.offer!.accept(head.reason, head.upgrade!, lines)
     this.#owner.openTunnel(this, client, socket, early)
   }
@@ -450,11 +450,8 @@ export class Forward
     const { context } = this
     const { pool, endpoint } = this.#attempts
     const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
-    return lines + pool.answerLines(context, endpoint!) + composeSplitCookie(context)
-  }
-
-  #explain(status: number): string {
-    return this.context.explains ? composeExplainLines(this.context, status) : ''
+    const cookies = pool.answerLines(context, endpoint!) + composeSplitCookie(context)
+    return lines + cookies + composeExplainLines(context, head.status)
   }
 
   onError(error: GatewayError): void {

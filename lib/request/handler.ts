@@ -65,12 +65,12 @@ export class RequestHandler implements ForwardOwner {
     this.mirrors = new Mirrors({ clock, deadlines: this.deadlines, onResult: onMirrored })
   }
 
-  /** Requests and tunnels. */
   /** Requests under way that share a connection: those whose protocol has a place of its own for the authority. */
   get streams(): number {
     return this.#streams
   }
 
+  /** Requests and tunnels. */
   get inFlight(): number {
     return this.#inFlight
   }
@@ -302,7 +302,7 @@ export class RequestHandler implements ForwardOwner {
   #answer(context: RequestContext, answer: WholeAnswer, close: boolean): void {
     const { exchange } = context
     const { status, body } = answer
-    const lines = context.explains ? answer.lines + composeExplainLines(context, status) : answer.lines
+    const lines = answer.lines + composeExplainLines(context, status)
     context.status = status
     const head = {
       status,
