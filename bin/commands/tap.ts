@@ -2,8 +2,8 @@
 import { DURATION, parseMeasure } from '../../lib/base/measure.ts'
 import type { RequestDetail, RequestSummary } from '../../lib/report/request-view.ts'
 import { parseStatusWish } from '../../lib/telemetry/request-query.ts'
-import { type AdminPlace, askAdmin, findAdmin } from '../admin-client.ts'
-import { followEvents, tellNoAnswer } from '../ask.ts'
+import { type AdminPlace, findAdmin } from '../admin-client.ts'
+import { askJson, followEvents, NoAnswerError, tellNoAnswer } from '../ask.ts'
 import { type Command, EXIT, INPUT_FLAGS, NO_WORDS } from '../command.ts'
 import type { Typed } from '../flag.ts'
 import { readOutput } from '../output.ts'
@@ -115,23 +115,33 @@ async function tap(
 }
 
 async function followOne(admin: AdminPlace, id: string, isJson: boolean, terminal: Terminal): Promise<number> {
-  const print = (text: string) => {
-    terminal.print(isJson ? text : printRequestDetail(JSON.parse(text) as RequestDetail, terminal.paint))
+  const print = (detail: RequestDetail) => {
+    terminal.print(isJson ? JSON.stringify(detail) : printRequestDetail(detail, terminal.paint))
     return EXIT.ok
   }
   // The stream is there before the records are asked: a request that ends in between is in one of them.
   const stream = await followEvents(admin, `/api/v1/requests/stream?${new URLSearchParams({ id })}`)
-  const known = await askAdmin(admin, `/api/v1/requests/${encodeURIComponent(id)}`)
-  if (known.status === 200) {
+  try {
+    const known = await findKept(admin, id)
+    if (known) return print(known)
+    terminal.tell(`no request ${id} so far: waiting for its end`)
+    for await (const { event, data } of stream.events) {
+      if (event === 'request') return print(JSON.parse(data) as RequestDetail)
+    }
+  } finally {
+    // An open stream would keep the process alive.
     stream.close()
-    return print(known.body)
-  }
-  terminal.tell(`no request ${id} so far: waiting for its end`)
-  for await (const { event, data } of stream.events) {
-    if (event !== 'request') continue
-    stream.close()
-    return print(data)
   }
   terminal.tell('the gateway has ended')
   return EXIT.unreachable
+}
+
+/** Undefined where the gateway has no record of the request, or none any more. */
+async function findKept(admin: AdminPlace, id: string): Promise<RequestDetail | undefined> {
+  try {
+    return (await askJson(admin, `/api/v1/requests/${encodeURIComponent(id)}`)) as RequestDetail
+  } catch (error) {
+    if (error instanceof NoAnswerError && error.status === 404) return undefined
+    throw error
+  }
 }

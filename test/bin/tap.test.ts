@@ -1,6 +1,8 @@
 /** `portico tap` and `portico top` beside whole gateways, with workers and without. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { runCommandLine } from '../../bin/command-line.ts'
 import type { HostProcess } from '../../bin/host-process.ts'
@@ -22,7 +24,7 @@ async function start(t: Test, flags: Record<string, string> = {}): Promise<Runni
 type Tap = Readonly<{ child: ChildProcess; lines: string[]; talk: () => string; ended: Promise<number | null> }>
 
 /** Goes on until the test ends. */
-function startTap(t: Test, { admin }: RunningGateway, words: readonly string[]): Tap {
+function startTap(t: Test, { admin }: Pick<RunningGateway, 'admin'>, words: readonly string[]): Tap {
   const all = [MAIN, 'tap', '--admin-port', String(admin), ...words]
   const child = keepChild(spawn(process.execPath, all, { stdio: 'pipe', env: cleanEnvironment() }))
   const lines: string[] = []
@@ -178,6 +180,25 @@ t.test('without a gateway, or without its token, the exit code is 4', async (t) 
     const done = await runPortico([verb, '--admin-port', String(off.admin)])
     t.match(done, { status: 4, stderr: 'admin.records is 0' })
   }
+})
+
+t.test('a gateway that goes away between the stream and the records is told of, without a stack', async (t) => {
+  const server = createServer((request, response) => {
+    if (request.url?.startsWith('/api/v1/requests/stream')) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': portico\n\n')
+    } else request.socket.destroy()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = server.address() as AddressInfo
+  // A process of its own ends only once it has closed the stream.
+  const tap = startTap(t, { admin: port }, ['--follow-request', 'x'])
+  t.equal(await tap.ended, 4)
+  t.match(tap.talk(), `no running gateway reached: 127.0.0.1:${port} has closed the connection`)
+  t.notMatch(tap.talk(), /\n +at /)
 })
 
 t.test('a gateway that ends says so', async (t) => {
