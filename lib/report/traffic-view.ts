@@ -1,9 +1,8 @@
 /** What routes and endpoints have to do just now, of all workers together, as the admin API and `portico top` show it. */
 import { printIsoTime } from '../base/clock.ts'
-import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { readRouteId } from '../model/route.ts'
 import { dropScope, type UpstreamKey } from '../model/upstream.ts'
-import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+import { type EndpointFigures, type EndpointSample, sumEndpoints } from '../telemetry/endpoint-metrics.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import { addMeters, findPercentile, type MeterData, type TrafficData } from '../telemetry/traffic-meter.ts'
 
@@ -49,7 +48,7 @@ export type TrafficInput = Readonly<{
 
 export function trafficView({ workers, endpoints, inFlight, now, limit }: TrafficInput): TrafficView {
   const routes = new Map<string, { labels: RouteLabels | undefined; parts: MeterData[] }>()
-  const ends = new Map<string, { service: string; endpoint: string; parts: MeterData[]; figures?: EndpointFigures }>()
+  const ends = new Map<string, { service: string; endpoint: string; parts: MeterData[]; figures?: EndpointSample }>()
   for (const worker of workers) {
     for (const { labels, ...data } of worker.routes) {
       const key = labels ? `${labels.route} ${labels.upstream}` : ''
@@ -64,10 +63,8 @@ export function trafficView({ workers, endpoints, inFlight, now, limit }: Traffi
       known.parts.push(data)
     }
   }
-  for (const figures of endpoints) {
-    const { upstream, host, port } = figures.identity
-    const service = dropScope(upstream as UpstreamKey)
-    const endpoint = printEndpointAddress(host, port)
+  for (const figures of sumEndpoints(endpoints, (upstream) => dropScope(upstream as UpstreamKey))) {
+    const { upstream: service, endpoint } = figures
     const known = ends.get(`${service} ${endpoint}`)
     if (known) known.figures = figures
     else if (figures.requests > 0) ends.set(`${service} ${endpoint}`, { service, endpoint, parts: [], figures })

@@ -36,7 +36,7 @@ export class EndpointMetrics {
 
   /** A sample for each endpoint, at most `limit`; endpoints that had a series come first, and the rest shares one sample. */
   sample(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
-    const all = addUp(figures)
+    const all = sumEndpoints(figures)
     const known = all.filter((each) => this.#own.has(nameOf(each)))
     const others = all.filter((each) => !this.#own.has(nameOf(each)))
     const own = [...known, ...others.splice(0, this.#limit - known.length)]
@@ -45,21 +45,23 @@ export class EndpointMetrics {
   }
 }
 
-/** Adds up to one sample for each upstream and address: several names or protocols may lead to one address. */
-function addUp(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
+/**
+ * Adds up to one sample for each upstream and address: several names or protocols may lead to one address. Upstreams that `nameUpstream`
+ * gives the same name are one.
+ */
+export function sumEndpoints(
+  figures: Iterable<EndpointFigures>,
+  nameUpstream: (upstream: string) => string = (upstream) => upstream,
+): readonly EndpointSample[] {
   const found = new Map<string, EndpointSample>()
-  for (const each of figures) {
-    const sample = describe(each)
+  for (const { identity, inFlight, requests, failures } of figures) {
+    const endpoint = printEndpointAddress(identity.host, identity.port)
+    const sample = { upstream: nameUpstream(identity.upstream), endpoint, inFlight, requests, failures }
     const name = nameOf(sample)
     const known = found.get(name)
     found.set(name, known ? add(known, sample) : sample)
   }
   return [...found.values()]
-}
-
-function describe({ identity, inFlight, requests, failures }: EndpointFigures): EndpointSample {
-  const { upstream, host, port } = identity
-  return { upstream, endpoint: printEndpointAddress(host, port), inFlight, requests, failures }
 }
 
 function nameOf({ upstream, endpoint }: EndpointSample): string {

@@ -37,6 +37,24 @@ t.test('rates are of the last five seconds, durations of the last minute, counts
   t.end()
 })
 
+t.test('an endpoint of which there are several figures has one row, with their sum', (t) => {
+  const figures = (upstream: string, name: string, count: number) => ({
+    identity: { upstream, host: '10.1.1.1', port: 80, name },
+    ...{ inFlight: count, requests: 10 * count, failures: count, failuresInRow: 0, lastFailure: undefined },
+  })
+  const endpoints = [
+    figures('default/api:80', 'a.test', 1),
+    figures('default/api:80', 'b.test', 2),
+    figures('default/api:80 (external)', 'a.test', 4),
+  ]
+  const meter = new TrafficMeter()
+  meter.observe(makeRecord({ labels: makeLabels(), startedAt: NOW }))
+  const rows = trafficView({ workers: [meter.read(NOW)], endpoints, inFlight: 0, now: NOW, limit: 10 }).endpoints
+  t.match(rows, [{ service: 'default/api:80', endpoint: '10.1.1.1:80', requests: 70, failures: 7, in_flight: 7 }])
+  t.equal(rows.length, 1)
+  t.end()
+})
+
 t.test('workers add up', (t) => {
   const meters = [new TrafficMeter(), new TrafficMeter()]
   for (const [index, meter] of meters.entries()) {
