@@ -2,6 +2,7 @@
 import { printIsoTime } from '../base/clock.ts'
 import { REQUEST_ERRORS } from '../base/errors.ts'
 import { printElapsed } from '../base/measure.ts'
+import { roundMs } from '../telemetry/access-field.ts'
 import { type AccessFields, accessFields } from '../telemetry/access-log.ts'
 import type { FilterEffect, RequestCourse, TryCourse } from '../telemetry/course.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
@@ -81,8 +82,8 @@ export function describeRequestDetail(found: FoundRequest): RequestDetail {
     filters: (course?.filters ?? []).map(({ name, effect, at, duration }) => ({
       name,
       effect,
-      ...(at !== undefined && { at_ms: round(at) }),
-      ...(duration !== undefined && { duration_ms: round(duration) }),
+      ...(at !== undefined && { at_ms: roundMs(at) }),
+      ...(duration !== undefined && { duration_ms: roundMs(duration) }),
     })),
     cause: explainCause(record, course),
   }
@@ -93,10 +94,10 @@ function describeTry(each: TryCourse, record: RequestRecord): AttemptRow {
   return {
     endpoint,
     reused: isReused,
-    at_ms: round(startedAt),
-    ...(connectedAt !== undefined && { connect_ms: round(connectedAt - startedAt) }),
-    ...(headAt !== undefined && { first_byte_ms: round(headAt - startedAt) }),
-    end_ms: round(endedAt - startedAt),
+    at_ms: roundMs(startedAt),
+    ...(connectedAt !== undefined && { connect_ms: roundMs(connectedAt - startedAt) }),
+    ...(headAt !== undefined && { first_byte_ms: roundMs(headAt - startedAt) }),
+    end_ms: roundMs(endedAt - startedAt),
     outcome: describeOutcome(each, record),
   }
 }
@@ -113,8 +114,8 @@ function makeTimeline(record: RequestRecord, course: RequestCourse | undefined):
   const add = (event: TimelineEvent['event'], at: number, duration?: number, detail?: string): void => {
     events.push({
       event,
-      at_ms: round(at),
-      ...(duration !== undefined && { duration_ms: round(duration) }),
+      at_ms: roundMs(at),
+      ...(duration !== undefined && { duration_ms: roundMs(duration) }),
       ...(detail !== undefined && detail !== '' && { detail }),
     })
   }
@@ -210,8 +211,4 @@ function explainTime({ durationMs, bytesIn }: RequestRecord, course: RequestCour
   return most && most[0] >= durationMs / 3
     ? `most of its ${printElapsed(durationMs)} went to ${most[1]} (${printElapsed(most[0])})`
     : undefined
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000
 }
