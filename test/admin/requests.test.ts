@@ -117,8 +117,10 @@ for (const workers of ['0', '2']) {
       ['http://nobody.test/x', 'POST'],
       ['http://guarded.test/', 'GET'],
     ]
-    for (const [url, method] of asked) {
+    for (const [index, [url, method]] of asked.entries()) {
       await visit(running, url, { method })
+      // A worker that is held up notes the end of a request after the client has its answer.
+      await until(async () => (await readApi(admin, '/api/v1/requests')).length > index)
       // Workers read their clocks in milliseconds.
       await sleep(5)
     }
