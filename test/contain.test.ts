@@ -26,7 +26,7 @@ import { connectEndpoint } from '../lib/upstream/transport/connect.ts'
 import { Connection } from '../lib/upstream/transport/connection.ts'
 import { Http1Call } from '../lib/upstream/transport/http1-call.ts'
 import { defaultCertificate } from './downstream/start-listener.ts'
-import { findFreePorts } from './helpers/free-ports.ts'
+import { findFreePort, findFreePorts } from './helpers/free-ports.ts'
 import { connectH2 } from './helpers/h2-client.ts'
 import { connectRaw, connectRawTls, type RawClient } from './helpers/raw-client.ts'
 import { type StartedTraffic, startTraffic } from './helpers/start-traffic.ts'
@@ -335,7 +335,7 @@ t.test('the turn of one that waits, and the outcome of a connection attempt', as
   t.same(turns, ['bad ended', 'good asked'])
   t.equal(queue.size, 1)
   t.same(seen, ['queue'])
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   const told: string[] = []
   connectEndpoint([{ address: '127.0.0.1', port, tls: undefined }], 1000, {
     onSocket: () => void told.push('socket'),

@@ -20,6 +20,7 @@ import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createGateway, type Gateway, printChange, type Reloaded, StartError } from '../lib/index.ts'
 import { FAST_LANE } from './helpers/fast-lane.ts'
+import { findFreePort } from './helpers/free-ports.ts'
 
 type Answer = { status: number; headers: IncomingHttpHeaders; body: string; socket: Socket }
 
@@ -507,10 +508,7 @@ t.test('LC-05 a request on an open connection during the drain is answered, not 
 t.test('LC-11 a port in use is one clear line, and nothing stays open', async (t) => {
   const taken = await startUpstream(t, 'taken')
   const folder = createFolder(t, { 'web.yaml': serviceYaml('web', 1) + ingressYaml('web', 'a.test', { '/': 'web' }) })
-  const free = await startUpstream(t, 'free')
-  const adminPort = free.port
-  free.server.close()
-  await once(free.server, 'close')
+  const adminPort = await findFreePort()
   const flags = quietFlags(t, { 'http.port': String(taken.port), 'admin.port': String(adminPort) })
   const gateway = await createGateway({ sources: [folder], environment: {}, flags })
   const error = await gateway.start().catch((reason: unknown) => reason)

@@ -6,6 +6,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import t, { type Test } from 'tap'
 import type { EchoUpstream } from './helpers/echo-upstream.ts'
+import { findFreePort } from './helpers/free-ports.ts'
 import { connectH2, requestH2 } from './helpers/h2-client.ts'
 import { connectRawTls } from './helpers/raw-client.ts'
 import { startRawUpstream } from './helpers/raw-upstream.ts'
@@ -352,16 +353,9 @@ ports: [${ports}]
 endpoints: [${endpoints}]
 `
 
-/** A port of 127.0.0.1 that nobody listens on. */
-async function findClosedPort(): Promise<number> {
-  const upstream = await startRawUpstream(() => {})
-  await upstream.close()
-  return upstream.port
-}
-
 t.test('backends', async (t) => {
   const { web, admin } = await startEchoes(t, 'web', 'admin')
-  const closed = await findClosedPort()
+  const closed = await findFreePort()
   const backends: Readonly<Record<string, string>> = {
     number: to('web'),
     name: to('web', 'name: admin'),

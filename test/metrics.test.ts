@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { connect as tlsConnect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { findFreePorts } from './helpers/free-ports.ts'
+import { findFreePort } from './helpers/free-ports.ts'
 import { connectH2, requestH2 } from './helpers/h2-client.ts'
 import { connectRaw } from './helpers/raw-client.ts'
 import { type RunningGateway, readMetrics, runGateway } from './helpers/running-gateway.ts'
@@ -62,7 +62,7 @@ async function startUdp(t: Test): Promise<number> {
 
 async function start(t: Test, workers: string) {
   const [http, tcp, udp] = await Promise.all([startHttp(t), startTcp(t), startUdp(t)])
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   const service = (name: string, endpoint: number, protocol: string) => `---
 apiVersion: v1
 kind: Service

@@ -1,12 +1,12 @@
 /** A gateway whose traffic is carried by processes of their own: what they share, and what the death of one costs. */
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { createGateway, StartError } from '../lib/index.ts'
 import type { EndpointRow } from '../lib/report/endpoint-view.ts'
 import type { WorkerRow } from '../lib/report/views.ts'
 import { startGateway } from './bin/process.ts'
+import { findFreePort } from './helpers/free-ports.ts'
 import { runGateway } from './helpers/running-gateway.ts'
 import { until } from './helpers/until.ts'
 
@@ -28,7 +28,7 @@ spec: {ports: [{port: 80}]}
 async function startUpstream(t: Test) {
   const waiting: ServerResponse[] = []
   const upstream = {
-    port: 0,
+    port: await findFreePort(),
     requests: 0,
     waiting,
     finish: () => {
@@ -50,7 +50,6 @@ async function startUpstream(t: Test) {
   }
   await open()
   t.teardown(close)
-  upstream.port = (server.address() as AddressInfo).port
   return Object.assign(upstream, { open, close })
 }
 

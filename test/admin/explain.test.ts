@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runPortico } from '../bin/process.ts'
 import { askApi, readApi } from '../helpers/admin-api.ts'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { makeSecretYaml, type RunningGateway, runGateway, startEchoes, visit } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
 
@@ -62,7 +62,7 @@ async function start(t: Test, workers: string): Promise<Running> {
     held.close()
   })
   const heldPort = (held.address() as AddressInfo).port
-  const [dead = 0] = await findFreePorts(1)
+  const dead = await findFreePort()
   const manifests = MANIFESTS + (await makeSecretYaml('shop-tls', ['tls.test']))
   const endpoints = { web: [web.port], checked: [heldPort, dead], least: [heldPort, web.port], frail: [heldPort] }
   const running = await runGateway(t, manifests, {
@@ -159,7 +159,7 @@ t.test('questions that cannot be answered', async (t) => {
     const answer = await askApi(admin, `/api/v1/explain?${query.replaceAll(' ', '%20')}`)
     t.match(answer, { status: 400, body: message }, query)
   }
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   const done = await runPortico(['explain', 'a.test', '--admin', '--admin-port', String(port)])
   t.match(done, { status: 4, stderr: 'no running gateway reached' })
   t.match(await runPortico(['explain', 'a.test', '--admin', '-f', 'x.yaml']), { status: 2 })

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { checkGolden } from './golden.ts'
 import { type Finished, runPortico, startGateway } from './process.ts'
 
@@ -171,11 +172,7 @@ t.test('files that cannot be read at all are exit code 1', async (t) => {
 })
 
 t.test('without files and without a gateway: exit code 4, and how to go on', async (t) => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
+  const port = await findFreePort()
   const { status, stdout, stderr } = await runPortico(['get', 'routes', '--admin-port', String(port)])
   t.equal(status, 4)
   t.equal(stdout, '')

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import t, { type Test } from 'tap'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { runPortico } from './process.ts'
 
 /** Stands in for the admin listener of a gateway in a given state. */
@@ -38,11 +39,7 @@ t.test('a gateway that is not ready is exit code 1, with its reason', async (t) 
 })
 
 t.test('no gateway is exit code 1', async (t) => {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
+  const port = await findFreePort()
   const { status, stderr } = await runPortico(['healthcheck', '--admin-port', String(port)])
   t.equal(status, 1)
   t.match(stderr, `not ready: 127.0.0.1:${port} refused the connection`)

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { runCommandLine } from '../../bin/command-line.ts'
 import type { HostProcess } from '../../bin/host-process.ts'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 import { ONE_ROUTE, type RunningGateway, runGateway, startEchoes, visit } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
@@ -161,7 +161,7 @@ t.test('on a terminal top redraws in place, within it, and leaves it as it was',
 })
 
 t.test('without a gateway, or without its token, the exit code is 4', async (t) => {
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   for (const verb of ['tap', 'top']) {
     const done = await runPortico([verb, '--admin-port', String(port)])
     t.match(done, {

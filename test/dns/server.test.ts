@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { askUdp, connectTcp, encodeName, frame, makeQuery, readHeader } from './client.ts'
 import { startServer, WEB } from './start-server.ts'
 
@@ -158,7 +158,7 @@ t.test('a port that is taken, for TCP or for UDP alone', async (t) => {
   t.teardown(() => tcp.close())
   await t.rejects(startServer(t, WEB, { 'dns.port': (tcp.address() as AddressInfo).port }), { code: 'EADDRINUSE' })
   // One that nobody has for TCP.
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   const udp = createSocket('udp4').bind(port, '127.0.0.1')
   await once(udp, 'listening')
   t.teardown(() => udp.close())

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Child, run } from '../bench/child.ts'
 import { findProgram } from '../bench/program.ts'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
@@ -54,7 +54,7 @@ t.test('nginx and Portico do the same', { skip: program === undefined && 'nginx 
 
 async function startNginx(t: Test, cases: readonly Case[], places: Places): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'portico-nginx-'))
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   const file = join(folder, 'nginx.conf')
   writeFileSync(file, printConfiguration(cases, { folder, port, places }))
   writeFileSync(join(folder, 'htpasswd'), `${USERS.join('\n')}\n`)

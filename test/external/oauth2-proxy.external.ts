@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { printFiltered } from '../filters/filtered.ts'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 import { connectRaw, findAll } from '../helpers/raw-client.ts'
 import { endpointsOf, type RunningGateway, runGateway, startEchoes } from '../helpers/running-gateway.ts'
@@ -30,7 +30,7 @@ function build(): string {
 
 /** No OIDC server is asked: users log in with a password of the htpasswd file. */
 async function startOauth2Proxy(t: Test): Promise<number> {
-  const [port = 0] = await findFreePorts(1)
+  const port = await findFreePort()
   const htpasswd = join(folder, 'htpasswd')
   writeFileSync(htpasswd, `anna:{SHA}${createHash('sha1').update('geheim').digest('base64')}\n`)
   const flags = {

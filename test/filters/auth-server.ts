@@ -1,8 +1,9 @@
 /** An auth server for tests. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Test } from 'tap'
+import { findFreePort } from '../helpers/free-ports.ts'
 
 /** It records what it is asked. */
 export async function startAuth(t: Test, answer: RequestListener) {
@@ -16,12 +17,13 @@ export async function startAuth(t: Test, answer: RequestListener) {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  server.listen(0, '127.0.0.1')
+  const port = await findFreePort()
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const close = async () => {
     server.closeAllConnections()
     if (server.listening) await once(server.close(), 'close')
   }
   t.teardown(close)
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/verify?app=1`, asked, sockets, close }
+  return { url: `http://127.0.0.1:${port}/verify?app=1`, asked, sockets, close }
 }

@@ -9,7 +9,7 @@ import { Recorder } from '../doors/recorder.ts'
 import type { DoorRequest } from '../doors/request-doors.ts'
 import { NO_BLACK_HOLES, startBlackHole } from '../helpers/black-hole.ts'
 import { startConnectionAuthUpstream } from '../helpers/connection-auth-upstream.ts'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { GatewayProcess } from '../helpers/gateway-process.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
@@ -328,7 +328,7 @@ t.test('an upload of 10 MiB is as fast as without a mirror, however the mirror t
 })
 
 t.test('no request notices a mirror that is not there', async (t) => {
-  const [closed = 0] = await findFreePorts(1)
+  const closed = await findFreePort()
   const services = {
     'refuses connections': printMirror(closed),
     'has no endpoints': '---\napiVersion: v1\nkind: Service\nmetadata: {name: copy}\nspec: {ports: [{port: 80}]}\n',
@@ -568,7 +568,7 @@ t.test(
   '200 uploads to a mirror that hangs take bounded memory, and are all served',
   { skip: NO_BLACK_HOLES },
   async (t) => {
-    const [port = 0] = await findFreePorts(1)
+    const port = await findFreePort()
     await startBlackHole(t, '127.0.0.1', port)
     const upstream = await startSink(t, 1_048_576)
     const web = printFiltered({ mirror: 'copy' }).replace(

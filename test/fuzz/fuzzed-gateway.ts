@@ -1,6 +1,6 @@
 /** The gateway that is fuzzed: a process with one worker, a client that it must always serve, and all that would show a fault. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { type GatewayFigures, GatewayProcess } from '../helpers/gateway-process.ts'
 import { connectRaw, connectRawTls, type RawClient } from '../helpers/raw-client.ts'
 import { ConnectionEndpoints } from './connection-endpoints.ts'
@@ -88,7 +88,7 @@ export class FuzzedGateway {
 
   static async start(door: Door): Promise<FuzzedGateway> {
     const endpoints = new ConnectionEndpoints()
-    const [port = 0] = await findFreePorts(1)
+    const port = await findFreePort()
     const flags = door === 'node' ? ['--no-fast-lane'] : []
     const process = await GatewayProcess.start(manifests(await endpoints.start(), port), SETTINGS, flags)
     return new FuzzedGateway(door, process, port, endpoints)

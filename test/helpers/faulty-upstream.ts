@@ -1,7 +1,8 @@
 /** An upstream that does with each request what a test says, well or badly, and counts what it got. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Test } from 'tap'
+import { findFreePort } from './free-ports.ts'
 
 /**
  * `ok` answers 200, a number that status; `reset` cuts the connection once the request has come whole, `reset-early` at its
@@ -39,7 +40,7 @@ export async function startFaultyUpstream(
   const sockets = new Set<Socket>()
   const hanging = new Set<ServerResponse>()
   let waiters: (() => void)[] = []
-  let port = 0
+  const port = await findFreePort()
   const notify = () => {
     const waiting = waiters
     waiters = []
@@ -96,7 +97,6 @@ export async function startFaultyUpstream(
       socket.on('close', () => sockets.delete(socket))
     })
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-    port = (server.address() as AddressInfo).port
   }
   const kill = async () => {
     const closed = new Promise((resolve) => server.close(resolve))
@@ -104,9 +104,7 @@ export async function startFaultyUpstream(
     await closed
   }
   const upstream: FaultyUpstream = {
-    get port() {
-      return port
-    },
+    port,
     heads: 0,
     methods: new Map(),
     requests: [],

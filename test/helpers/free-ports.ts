@@ -1,21 +1,29 @@
 /**
- * Ports that nobody listens on now, for processes that cannot take port 0 or come back on theirs. They are below those that the
- * kernel gives to outgoing connections, so that none of these takes one.
+ * Ports on which nobody listens: for processes that cannot take port 0, and for tests that need a refused connection. They are below
+ * those that the kernel gives to outgoing connections and to port 0, so that no other process gets one by chance.
  */
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 const FIRST = 20_000
-const LAST = 29_999
+const COUNT = 10_000
+/** Test processes run side by side, with process ids that are near each other: each begins at ports of its own. */
+const PORTS_EACH = 16
+
+let next = process.pid * PORTS_EACH
 
 export async function findFreePorts(count: number): Promise<readonly number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = randomInt(FIRST, LAST + 1)
-    if (await isFree(port)) ports.add(port)
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = FIRST + (next++ % COUNT)
+    if (await isFree(port)) ports.push(port)
   }
-  return [...ports]
+  return ports
+}
+
+export async function findFreePort(): Promise<number> {
+  const [port] = await findFreePorts(1)
+  return port!
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { askApi } from '../helpers/admin-api.ts'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { type RunningGateway, runGateway, startEchoes, visit } from '../helpers/running-gateway.ts'
 
 const MANIFESTS = `
@@ -54,7 +54,7 @@ async function start(t: Test, flags: Record<string, string> = {}): Promise<Runni
     half.closeAllConnections()
     half.close()
   })
-  const [dead = 0] = await findFreePorts(1)
+  const dead = await findFreePort()
   const running = await runGateway(t, MANIFESTS, {
     endpoints: { web: [web.port], half: [dead, (half.address() as AddressInfo).port] },
     flags: { 'admin.enabled': 'true', 'admin.port': '0', 'admin.token': TOKEN, ...flags },

@@ -3,6 +3,7 @@ import { createServer, METHODS } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { sha256, startEchoUpstream } from '../helpers/echo-upstream.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, requestRaw } from '../helpers/raw-client.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
@@ -24,13 +25,6 @@ async function startEchoing(t: Tap, settings: Record<string, unknown> = {}) {
   const echo = await startEchoUpstream()
   t.teardown(() => echo.close())
   return { echo, server: await startProxy(t, [echo.port], { settings }) }
-}
-
-/** A port on which nobody listens. */
-async function findClosedPort(): Promise<number> {
-  const upstream = await startRawUpstream(() => {})
-  await upstream.close()
-  return upstream.port
 }
 
 t.test('every method reaches the upstream', async (t) => {
@@ -466,14 +460,14 @@ t.test('SL-12 a 503 of the upstream passes and is asked for once', async (t) => 
 
 t.test('SL-11 another endpoint is tried where nothing was sent', async (t) => {
   const { echo } = await startEchoing(t)
-  const dead = await findClosedPort()
+  const dead = await findFreePort()
   const server = await startProxy(t, [dead, echo.port])
   for (let n = 0; n < 4; n++) {
     const response = await requestRaw(server.port, post('Content-Length: 3', 'abc'))
     t.match(JSON.parse(response.body.toString()), { bodyHash: sha256('abc') })
   }
   t.same(server.records.map((record) => record.tries).sort(), [1, 1, 2, 2])
-  const alone = await startProxy(t, [dead, await findClosedPort(), await findClosedPort()])
+  const alone = await startProxy(t, [dead, await findFreePort(), await findFreePort()])
   const refused = await requestRaw(alone.port, GET)
   t.equal(refused.status, 502)
   t.equal(JSON.parse(refused.body.toString()).code, 'PORTICO_UP_CONNECT_REFUSED')
@@ -693,7 +687,7 @@ t.test('SL-34 garbage behind a request never stands inside its response', async 
 })
 
 t.test('HD-19 failures name no address', async (t) => {
-  const server = await startProxy(t, [await findClosedPort()])
+  const server = await startProxy(t, [await findFreePort()])
   const json = await requestRaw(server.port, 'GET /secret-path HTTP/1.1\r\nHost: gw.test\r\nX-Request-Id: r1\r\n\r\n')
   t.equal(json.header('content-type'), 'application/json; charset=utf-8')
   t.equal(json.header('x-content-type-options'), 'nosniff')

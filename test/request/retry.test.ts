@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { chooseBackoff } from '../../lib/request/retry.ts'
 import { type Fault, startFaultyUpstream } from '../helpers/faulty-upstream.ts'
+import { findFreePort } from '../helpers/free-ports.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { type ProxyServer, startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, requestRaw } from '../helpers/raw-client.ts'
@@ -22,12 +23,6 @@ function request(method: string, body: string | Buffer = '', framing: 'counted' 
     bytes,
     Buffer.from('\r\n0\r\nX-Sum: 1\r\n\r\n'),
   ])
-}
-
-async function findClosedPort(): Promise<number> {
-  const upstream = await startRawUpstream(() => {})
-  await upstream.close()
-  return upstream.port
 }
 
 /** Fails the first requests as `faults` say, then answers. */
@@ -112,7 +107,7 @@ t.test('a POST of which a byte was written is never sent twice', async (t) => {
 
 t.test('a POST is sent to another endpoint where nothing of it was sent, its body whole', async (t) => {
   const upstream = await startFaultyUpstream(t, () => 'ok')
-  const server = await startProxy(t, [await findClosedPort(), upstream.port])
+  const server = await startProxy(t, [await findFreePort(), upstream.port])
   const body = randomBytes(300_000)
   for (let n = 0; n < 6; n++) {
     t.equal((await requestRaw(server.port, request('POST', body, n % 2 ? 'chunked' : 'counted'))).status, 200)
@@ -194,7 +189,7 @@ t.test('a body that is still coming goes on at the next endpoint', async (t) => 
 
 t.test('Expect: 100-continue is answered once, however often the request is sent', async (t) => {
   const upstream = await startFaultyUpstream(t, inTurn('reset'))
-  const server = await startProxy(t, [await findClosedPort(), upstream.port], { settings: { 'upstream.tries': 4 } })
+  const server = await startProxy(t, [await findFreePort(), upstream.port], { settings: { 'upstream.tries': 4 } })
   const client = await connectRaw(server.port)
   client.send('PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n')
   t.equal((await client.response()).status, 100)
@@ -241,7 +236,7 @@ t.test('another endpoint comes first, then one that was tried already', async (t
 
 t.test('the log tells every try', async (t) => {
   const reset = await startFaultyUpstream(t, () => 'reset')
-  const closed = await findClosedPort()
+  const closed = await findFreePort()
   const server = await startProxy(t, [closed, reset.port])
   t.equal((await requestRaw(server.port, GET)).status, 502)
   const { error, detail, tries, retries } = await server.record()
@@ -364,7 +359,7 @@ t.test('all tries together have a limit', async (t) => {
   t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_UP_HEADERS_TIMEOUT')
   t.ok(slow.heads > 1 && slow.heads < 5, `${slow.heads} tries`)
   t.match(await server.record(), { detail: /no answer within 350 ms/ })
-  const refused = await startProxy(t, [await findClosedPort()], {
+  const refused = await startProxy(t, [await findFreePort()], {
     settings: {
       'upstream.tries': 10,
       'upstream.timeouts.request': 150,
@@ -542,7 +537,7 @@ t.test('tries are bounded under total failure: the budget, and what is allowed a
 t.test('an endpoint that is dead costs no request, whatever the budget', async (t) => {
   const upstream = await startFaultyUpstream(t, () => 'ok')
   const settings = { 'upstream.retry.budget': 0, 'upstream.retry.budgetMinimum': 0 }
-  const server = await startProxy(t, [await findClosedPort(), upstream.port], { settings })
+  const server = await startProxy(t, [await findFreePort(), upstream.port], { settings })
   for (let n = 0; n < 40; n++) t.equal((await requestRaw(server.port, request('POST', 'abc'))).status, 200)
   t.equal(upstream.heads, 40)
 })

@@ -1,9 +1,9 @@
 /** An HTTP endpoint that does what it is told to, and counts what it was asked. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
+import { findFreePort } from '../../helpers/free-ports.ts'
 
 /** `reset` in the middle of the answer, `cut` before it; `hang` never answers, `slow` after `slowMs`. */
 export type Fault = 'none' | 'cut' | 'reset' | 'hang' | 'slow' | number
@@ -45,10 +45,10 @@ export async function startFaultyServer(
       response.end(`${faulty.port}`)
     }
   }
-  const listen = async (port: number): Promise<number> => {
+  const port = await findFreePort()
+  const listen = async (): Promise<void> => {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
-    return (server.address() as AddressInfo).port
   }
   const stop = async (): Promise<void> => {
     if (!server.listening) return
@@ -57,7 +57,7 @@ export async function startFaultyServer(
     server.closeAllConnections()
     await closed
   }
-  const port = await listen(0)
+  await listen()
   const faulty: FaultyServer = {
     port,
     fault,
@@ -65,9 +65,7 @@ export async function startFaultyServer(
     requests: [],
     connections: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
     stop,
-    restart: async () => {
-      await listen(port)
-    },
+    restart: listen,
   }
   t.teardown(stop)
   return faulty

@@ -2,10 +2,11 @@
 
 import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { connect } from 'node:net'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { ServiceHealth } from '../../../lib/observe/health/service-health.ts'
+import { findFreePort } from '../../helpers/free-ports.ts'
 import { runGateway } from '../../helpers/running-gateway.ts'
 import { translateText } from '../../translate/manifests.ts'
 import { service } from '../../translate/service-text.ts'
@@ -37,16 +38,6 @@ async function ask(port: number) {
   const response = await fetch(`http://127.0.0.1:${port}/healthz`)
   const weight = response.headers.get('x-load-balancing-endpoint-weight')
   return { status: response.status, weight, body: (await response.json()) as Record<string, unknown> }
-}
-
-/** One that was free a moment ago. */
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function start(t: Test, isServing = () => true, retryMs = 10_000) {
@@ -101,9 +92,9 @@ t.test('while the gateway does not serve the answer is 503', async (t) => {
 })
 
 t.test('a port that cannot be had is told, and tried again', async (t) => {
-  const other = createServer().listen(0, '127.0.0.1')
+  const port = await findFreePort()
+  const other = createServer().listen(port, '127.0.0.1')
   await once(other, 'listening')
-  const { port } = other.address() as AddressInfo
   const { update, lines } = start(t)
   await update(port, ['here'])
   t.same(lines, ['health check port cannot be opened'])
@@ -114,9 +105,9 @@ t.test('a port that cannot be had is told, and tried again', async (t) => {
 })
 
 t.test('a port that is busy for long is told once, and had when it is free', async (t) => {
-  const other = createServer().listen(0, '127.0.0.1')
+  const port = await findFreePort()
+  const other = createServer().listen(port, '127.0.0.1')
   await once(other, 'listening')
-  const { port } = other.address() as AddressInfo
   const { update, lines, told } = start(t, () => true, 20)
   await update(port, ['here'])
   await update(port, ['here', 'here'])
