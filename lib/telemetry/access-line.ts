@@ -28,13 +28,9 @@ const PLAIN_JSON = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 /** What nginx leaves as it is. */
 const PLAIN_TEXT = PLAIN_JSON
 
-function quote(text: string, limit: number): string {
-  return text.length <= limit && PLAIN_JSON.test(text) ? `"${text}"` : JSON.stringify(cleanText(text, limit))
-}
-
-/** `,"name":"text"`; `''` where it does not apply. */
-function pair(name: string, text: string | undefined, limit: number): string {
-  return text === undefined ? '' : `,"${name}":${quote(text, limit)}`
+/** What stands between the quotes of a string of JSON. */
+function escapeJson(text: string, limit: number): string {
+  return text.length <= limit && PLAIN_JSON.test(text) ? text : JSON.stringify(cleanText(text, limit)).slice(1, -1)
 }
 
 /** Lines of JSON: all fields that apply, and those of `more`. */
@@ -56,24 +52,24 @@ export function createJsonMaker(more: readonly LogField[], context: LineContext)
   return (record, facts) => {
     const { labels, upstreamMs, endpoint, error, detail, userAgent } = record
     let line =
-      `{"level":"info","time":"${isoTime(endOf(record))}","request_id":${quote(record.id, MAX_TEXT)}` +
-      `,"client":${quote(record.clientAddress, MAX_TEXT)},"peer":${quote(record.peerAddress, MAX_TEXT)}` +
-      `,"host":${quote(record.authority, MAX_TEXT)},"method":${quote(record.method, MAX_TEXT)}` +
-      `,"target":${quote(hide(record.target), MAX_TARGET)},"protocol":"${record.protocol}"` +
-      `,"scheme":"${record.scheme}","status":${record.status},"bytes_in":${record.bytesIn}` +
+      `{"level":"info","time":"${isoTime(endOf(record))}","request_id":"${escapeJson(record.id, MAX_TEXT)}` +
+      `","client":"${escapeJson(record.clientAddress, MAX_TEXT)}","peer":"${escapeJson(record.peerAddress, MAX_TEXT)}` +
+      `","host":"${escapeJson(record.authority, MAX_TEXT)}","method":"${escapeJson(record.method, MAX_TEXT)}` +
+      `","target":"${escapeJson(hide(record.target), MAX_TARGET)}","protocol":"${record.protocol}` +
+      `","scheme":"${record.scheme}","status":${record.status},"bytes_in":${record.bytesIn}` +
       `,"bytes_out":${record.bytesOut},"duration_ms":${printMs(record.durationMs)}`
     if (upstreamMs !== undefined) line += `,"upstream_ms":${printMs(upstreamMs)}`
     if (labels !== undefined) line += printRoute(labels)
-    if (endpoint !== undefined) line += `,"endpoint":${quote(endpoint, MAX_TEXT)}`
+    if (endpoint !== undefined) line += `,"endpoint":"${escapeJson(endpoint, MAX_TEXT)}"`
     line += `,"tries":${record.tries}`
     if (error !== undefined) line += `,"code":"${error}"`
-    if (detail !== undefined) line += pair('detail', hide(detail), MAX_TARGET)
-    if (userAgent !== undefined) line += pair('user_agent', userAgent, MAX_TEXT)
+    if (detail !== undefined) line += `,"detail":"${escapeJson(hide(detail), MAX_TARGET)}"`
+    if (userAgent !== undefined) line += `,"user_agent":"${escapeJson(userAgent, MAX_TEXT)}"`
     if (record.tunnel) line += ',"tunnel":true'
     for (const [name, read] of readers) {
       const value = read(record, facts)
       if (value === undefined || value === '') continue
-      line += typeof value === 'number' ? `,"${name}":${value}` : pair(name, value, MAX_TARGET)
+      line += typeof value === 'number' ? `,"${name}":${value}` : `,"${name}":"${escapeJson(value, MAX_TARGET)}"`
     }
     return `${line},"msg":"request"}\n`
   }
@@ -126,7 +122,7 @@ function printByte(byte: number): string {
 }
 
 function printJson(text: string): string {
-  return quote(text, MAX_TARGET).slice(1, -1)
+  return escapeJson(text, MAX_TARGET)
 }
 
 /** `at` is the end of the connection, milliseconds since the epoch. */

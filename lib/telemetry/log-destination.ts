@@ -11,6 +11,10 @@ const MAX_PENDING = 8 * 1024 * 1024
 const RETRY = 50
 /** Most bytes that a pipe takes in one piece (PIPE_BUF of Linux), so that lines of several processes stay whole unless longer. */
 const MAX_ATOMIC = 4096
+/** Bytes of the buffer that is used again for each write. */
+const BUFFER_SIZE = 262_144
+/** Most bytes of UTF-8 for a unit of a string. */
+const MAX_UNIT_BYTES = 3
 const LINE_FEED = 0x0a
 
 type Write = (bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void
@@ -29,6 +33,8 @@ export class LogDestination {
   readonly #write: Write
   readonly #maxPending: number
   readonly #isForeign: boolean
+  /** Memory that is new costs more than to print a line into it. */
+  #buffer: Buffer | undefined
   #texts: string[] = []
   /** Lines in these texts. */
   #count = 0
@@ -77,10 +83,17 @@ export class LogDestination {
       this.#texts.unshift(`${JSON.stringify(report)}\n`)
       this.#unreported = 0
     }
-    const bytes = Buffer.from(this.#texts.join(''))
+    const bytes = this.#encode(this.#texts.join(''))
     this.#texts = []
     this.#count = 0
     this.#writeBytes(bytes, count, reported)
+  }
+
+  /** Good until the write ends: one is under way at a time. */
+  #encode(text: string): Buffer {
+    if (text.length * MAX_UNIT_BYTES > BUFFER_SIZE) return Buffer.from(text)
+    this.#buffer ??= Buffer.allocUnsafeSlow(BUFFER_SIZE)
+    return this.#buffer.subarray(0, this.#buffer.write(text))
   }
 
   /** Writes `count` lines, behind a report of `reported` dropped ones. */
