@@ -7,6 +7,13 @@ const USER_INFO = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i
 /** A longer name counts as secret: nobody reads it, and comparing it would cost. */
 const LONGEST_NAME = 128
 
+/** So many times a value is decoded in search of a URL with secrets: a page that leads back here may be asked with a page that does. */
+const MAX_NESTED = 3
+/** What parts the parameters of a URL from each other and from the rest of it. */
+const PARTS = /[?&;#]/
+/** A parameter of a path segment (RFC 3986 §3.3). */
+const SEGMENT_PARAMETER = /;([^=;/]*)=([^;/]+)/g
+
 /** Which names of parameters have secret values. */
 export type SecretNames = Readonly<{ test(name: string): boolean }>
 
@@ -43,11 +50,12 @@ export function redactAuthority(authority: string): string {
 }
 
 /**
- * The target with `***` in the place of values that may be secret: those of the query parameters whose decoded names `keys` matches, and user
- * name and password of an absolute target.
+ * The target with `***` in the place of values that may be secret: those of the parameters of query and path segments whose decoded names
+ * `keys` matches, values that hold a URL with such a parameter, and user name and password of an absolute target.
  */
 export function redactTarget(target: string, keys: SecretNames): string {
-  const shown = target.startsWith('/') ? target : target.replace(USER_INFO, `$1${HIDDEN}@`)
+  const whole = target.startsWith('/') ? target : target.replace(USER_INFO, `$1${HIDDEN}@`)
+  const shown = whole.includes(';') ? hideSegmentParameters(whole, keys) : whole
   const start = shown.indexOf('?')
   if (start < 0 || start === shown.length - 1) return shown
   let result = ''
@@ -67,6 +75,15 @@ export function redactTarget(target: string, keys: SecretNames): string {
   return done === 0 ? shown : result + shown.slice(done)
 }
 
+function hideSegmentParameters(target: string, keys: SecretNames): string {
+  const query = target.indexOf('?')
+  const path = query < 0 ? target : target.slice(0, query)
+  const shown = path.replace(SEGMENT_PARAMETER, (all, name: string) =>
+    isSecret(name, keys) ? `;${name}=${HIDDEN}` : all,
+  )
+  return query < 0 ? shown : shown + target.slice(query)
+}
+
 /** Hides in any text what `redactTarget` hides in a target; without `keys` texts stay as they are. */
 export function createHider(keys: SecretNames | undefined): (text: string) => string {
   return keys === undefined ? (text) => text : (text) => redactTarget(text, keys)
@@ -83,10 +100,27 @@ function findSecretValue(text: string, keys: SecretNames): number {
     const part = text.slice(at, end)
     const equals = part.indexOf('=')
     const value = at + equals + 1
-    if (equals >= 0 && value < text.length && isSecret(part.slice(0, equals), keys)) return value
+    if (equals >= 0 && value < text.length) {
+      if (isSecret(part.slice(0, equals), keys) || hasSecretWithin(part.slice(equals + 1), keys)) return value
+    }
     at = end + 1
   }
   return -1
+}
+
+/** True for a URL, or a part of one, with a parameter that is secret; it may be encoded, more than once. */
+function hasSecretWithin(value: string, keys: SecretNames): boolean {
+  let text = value
+  for (let turn = 0; turn <= MAX_NESTED && (text.includes('=') || text.includes('%')); turn++) {
+    for (const part of text.split(PARTS)) {
+      const equals = part.indexOf('=')
+      if (equals >= 0 && equals < part.length - 1 && isSecret(part.slice(0, equals), keys)) return true
+    }
+    const decoded = decodeParameter(text)
+    if (decoded === text) return false
+    text = decoded
+  }
+  return false
 }
 
 function isSecret(name: string, keys: SecretNames): boolean {
