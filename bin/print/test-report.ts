@@ -6,13 +6,14 @@ import type { CaseResult } from '../route-test/check.ts'
 /** A line for each test, and below a failed one what was expected and what was got, with its place. */
 export function printTestReport(results: readonly CaseResult[], paint: Paint): string {
   return results
-    .flatMap(({ name, failures }) => [
+    .flatMap(({ name, failures, nearest }) => [
       `${failures.length === 0 ? paint('green', 'ok   ') : paint('red', 'fails')}  ${escapeText(name)}`,
       ...failures.flatMap(({ subject, expected, got, at }) => [
         `       ${escapeText(at)}  ${paint('bold', escapeText(subject))}`,
         `         expected  ${escapeText(expected)}`,
         `         got       ${escapeText(got)}`,
       ]),
+      ...nearest.map((each) => `         nearest   ${escapeText(each)}`),
     ])
     .join('\n')
 }
@@ -49,14 +50,17 @@ export function printJunit(results: readonly CaseResult[]): string {
   return [...lines, '</testsuites>'].join('\n')
 }
 
-function printCase({ name, file, at, failures }: CaseResult): readonly string[] {
+function printCase({ name, file, at, failures, nearest }: CaseResult): readonly string[] {
   const line = /:(\d+):\d+$/.exec(at)?.[1]
   const head = `    <testcase name="${escapeXml(name)}" classname="${escapeXml(file)}" file="${escapeXml(file)}"${line ? ` line="${line}"` : ''}`
   if (failures.length === 0) return [`${head}/>`]
   return [
     `${head}>`,
     ...failures.map(({ subject, expected, got, at: place }) => {
-      const text = `${place}\nexpected ${expected}\ngot      ${got}`
+      const text = [
+        `${place}\nexpected ${expected}\ngot      ${got}`,
+        ...nearest.map((each) => `nearest  ${each}`),
+      ].join('\n')
       return `      <failure type="${escapeXml(subject)}" message="${escapeXml(`${subject}: expected ${expected}, got ${got}`)}">${escapeXml(text)}</failure>`
     }),
     '    </testcase>',

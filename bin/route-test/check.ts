@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Diagnostic } from '../../lib/base/diagnostics.ts'
 import { type FieldPath, printPosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
+import type { Route } from '../../lib/model/route.ts'
 import type { Explanation } from '../../lib/report/explain.ts'
 import { findCertificateName } from '../../lib/report/explanation.ts'
 import type { RouteCase, RouteTest } from './file.ts'
@@ -26,7 +27,12 @@ export type CaseResult = Readonly<{
   failures: readonly Failure[]
   /** Expectations that nothing is known of, offline. */
   notChecked: readonly string[]
+  /** Hosts and paths that nearly fit, each with why it does not; none where the test passes or a rule fits. */
+  nearest: readonly string[]
 }>
+
+/** Most of `CaseResult.nearest`. */
+const MOST_NEAREST = 3
 
 /** One thing that is known of a request; `isMet` where equality is not what is asked. */
 type Fact = Readonly<{ subject: keyof RouteCase['expect']; got: string; isMet?: (expected: never) => boolean }>
@@ -71,7 +77,16 @@ export function checkCase(
     at: printPlace(test, ['tests', index]),
     failures,
     notChecked,
+    nearest: failures.length > 0 ? listNearest(explanation) : [],
   }
+}
+
+function listNearest({ winner, host, candidates }: Explanation): readonly string[] {
+  if (winner !== undefined) return []
+  return [
+    ...host.misses.map(({ virtualHost, reason }) => `${virtualHost.host}: ${reason}`),
+    ...candidates.map(({ route, reason }) => `${printRule(route)}: ${reason}`),
+  ].slice(0, MOST_NEAREST)
 }
 
 function listFacts(explanation: Explanation, live: LiveAnswer | undefined): readonly Fact[] {
@@ -84,7 +99,7 @@ function listFacts(explanation: Explanation, live: LiveAnswer | undefined): read
   const forwarded = `forwarded to ${services.join(' or ')}`
   const facts: Fact[] = [
     { subject: 'ingress', got: winner ? printName(winner.owner) : 'none' },
-    { subject: 'route', got: winner ? `${winner.host === '' ? '*' : winner.host}${winner.path}` : 'none' },
+    { subject: 'route', got: winner ? printRule(winner) : 'none' },
     {
       subject: 'service',
       got:
@@ -150,7 +165,11 @@ export function checkDiagnostics(test: RouteTest, found: readonly Diagnostic[]):
     const where = position ? ` at ${printPosition(position)}` : ''
     failures.push({ subject: 'diagnostics', expected: 'no other problem', got: `${code}${where}: ${message}`, at })
   }
-  return { name: 'diagnostics', file: test.file, at, failures, notChecked: [] }
+  return { name: 'diagnostics', file: test.file, at, failures, notChecked: [], nearest: [] }
+}
+
+function printRule({ host, path }: Route): string {
+  return `${host === '' ? '*' : host}${path}`
 }
 
 function printAnswer({ status, code, reason }: NonNullable<Explanation['answer']>): string {

@@ -118,6 +118,28 @@ t.test('what does not hold says expected, got, and where it is expected; exit co
   t.equal(lines.length, 21)
 })
 
+t.test('a request that no rule fits says which host and path are nearest', async (t) => {
+  const near = `${HEAD}tests:
+  - {name: host, request: {url: "https://shpo.test/"}, expect: {service: default/web}}
+  - {name: path, request: {url: "http://lost.test/x/y"}, expect: {ingress: default/lost}}
+  - {name: as it should be, request: {url: "http://lost.test/y"}, expect: {status: 404}}
+`
+  const cwd = folder({ 'near.yaml': near })
+  const { stdout } = await runPortico(['test', 'near.yaml'], { cwd })
+  t.match(stdout, /fails {2}host\n(?:.*\n){3} {9}nearest {3}shop\.test: did you mean shop\.test\?\n/)
+  t.match(stdout, /fails {2}path\n(?:.*\n){3} {9}nearest {3}lost\.test\/x: .*\n/)
+  t.match(stdout, /ok {5}as it should be\n$/)
+  t.match(JSON.parse((await runPortico(['test', 'near.yaml', '-o', 'json'], { cwd })).stdout).results, [
+    { nearest: [/^shop\.test/] },
+    { nearest: [/^lost\.test/] },
+    { nearest: [] },
+  ])
+  t.match(
+    (await runPortico(['test', 'near.yaml', '-o', 'junit'], { cwd })).stdout,
+    '\nnearest  shop.test: did you mean',
+  )
+})
+
 t.test('json, and JUnit that an XML reader takes', async (t) => {
   const cwd = folder({ 'bad.yaml': BAD })
   const json = JSON.parse((await runPortico(['test', 'bad.yaml', '-o', 'json'], { cwd })).stdout)
