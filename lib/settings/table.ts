@@ -569,7 +569,7 @@ export const SETTINGS = {
     redact: strings({
       default: REDACTED,
       advanced: true,
-      doc: 'Parameters of queries whose values the access log, records and traces of requests show as ***: names in any case of letters, with * for any text. Empty: values are shown as they were sent.',
+      doc: 'Parameters of queries and of path segments whose values the access log, records and traces of requests show as ***: names in any case of letters, with * for any text. Empty: values are shown as they were sent.',
     }),
   },
   tracing: {
