@@ -18,13 +18,18 @@ export function namesInput(typed: Typed): boolean {
   return typed.has('filename') || typed.has('config')
 }
 
-/** Reads stdin if `-f -` asks for it. Throws a UsageError if there is nothing to read. */
-export async function readInput(verb: string, typed: Typed, { env, stdin }: HostProcess): Promise<ConfigurationInput> {
+/** Reads stdin if `-f -` asks for it. Throws a UsageError if there is nothing to read; `live` is the command that asks a running gateway. */
+export async function readInput(
+  verb: string,
+  typed: Typed,
+  { env, stdin }: HostProcess,
+  live?: string,
+): Promise<ConfigurationInput> {
   if (!namesInput(typed)) {
     const place = USUAL_PLACES.find((name) => existsSync(name))
     throw new UsageError(
       'nothing to read',
-      `name your manifests: portico ${verb} -f ${place ? `${place}/` : 'FILE-OR-FOLDER'}`,
+      `name your manifests: portico ${verb} -f ${place ? `${place}/` : 'FILE-OR-FOLDER'}${live ? `; or ask a running gateway: ${live}` : ''}`,
     )
   }
   const sources = typed.values('filename')

@@ -10,7 +10,7 @@ import type { Settings } from '../../lib/settings/table.ts'
 import { findAdmin } from '../admin-client.ts'
 import { askJson, type NoAnswerError, tellNoAnswer } from '../ask.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
-import { readInput } from '../configuration-input.ts'
+import { namesInput, readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
 import { readOutput } from '../output.ts'
 import { printProblemCount, printProblems } from '../print/problems.ts'
@@ -83,8 +83,8 @@ export const command: Command = {
     const word = typed.positionals[0] as string
     const asked = readUrl(word)
     const sent = readRequest(typed)
-    if (typed.has(ADMIN)) return askGateway(word, sent, typed, output, terminal)
-    const input = await readInput(`explain ${word}`, typed, terminal.host)
+    if (asksGateway(typed)) return askGateway(word, sent, typed, output, terminal)
+    const input = await readInput(`explain ${word}`, typed, terminal.host, `portico explain ${word} --${ADMIN}`)
     const { hasSettingErrors, loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
     const { explanationJson, printExplanation } = await import('../../lib/report/explanation.ts')
@@ -114,6 +114,14 @@ export const command: Command = {
     const { answer } = explanation
     return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
   },
+}
+
+/** Flags that say where a gateway is mean that gateway, where no files are named. */
+function asksGateway(typed: Typed): boolean {
+  return (
+    typed.has(ADMIN) ||
+    (!namesInput(typed) && SETTING_FLAGS.some(({ name }) => name.startsWith('admin-') && typed.has(name)))
+  )
 }
 
 async function askGateway(

@@ -31,6 +31,8 @@ export type CaseResult = Readonly<{
   nearest: readonly string[]
 }>
 
+/** What fails where no rule fits, as a mistake in a host or path has it. */
+const ROUTED: ReadonlySet<string> = new Set(['ingress', 'route', 'service', 'status', 'redirect'])
 /** Most of `CaseResult.nearest`. */
 const MOST_NEAREST = 3
 
@@ -77,7 +79,7 @@ export function checkCase(
     at: printPlace(test, ['tests', index]),
     failures,
     notChecked,
-    nearest: failures.length > 0 ? listNearest(explanation) : [],
+    nearest: failures.some(({ subject }) => ROUTED.has(subject)) ? listNearest(explanation) : [],
   }
 }
 

@@ -7,23 +7,45 @@ const USER_INFO = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i
 /** A longer name counts as secret: nobody reads it, and comparing it would cost. */
 const LONGEST_NAME = 128
 
+/** Characters of a text that are looked at; what follows them is hidden. Logs and records show fewer. */
+const LONGEST_TEXT = 4096
+/** Parts of a text that are looked at; those that follow are hidden. To judge one takes about a microsecond. */
+const MOST_PARTS = 128
 /** So many times a value is decoded in search of a URL with secrets: a page that leads back here may be asked with a page that does. */
 const MAX_NESTED = 3
-/** What parts the parameters of a URL from each other and from the rest of it. */
-const PARTS = /[?&;#]/
-/** A parameter of a path segment (RFC 3986 §3.3). */
-const SEGMENT_PARAMETER = /;([^=;/]*)=([^;/]+)/g
+/** Names whose answer is remembered: each may keep the target that it came in. */
+const MOST_KNOWN = 200
+/** What parts parameters from each other, where clients do not encode URLs in values, and where servers part them by ";" too. */
+const SEPARATOR = /[;?#]/g
+const NESTED_SEPARATOR = /[?&;#]/
+/** Encodings of ASCII: one by one, as an encoding beside them that is no UTF-8 is no reason to keep them. */
+const ENCODED = /%[0-7][0-9a-f]/gi
+/** User name and password of a URL in a value. */
+const NESTED_USER_INFO = /:\/\/[^/?#@]*@/
+/** All that is hidden stands behind one of these, or is one. */
+const SUSPICIOUS = /[?#;%@]/
 
-/** Which names of parameters have secret values. */
+/** Which names of parameters, as they are sent, have secret values. */
 export type SecretNames = Readonly<{ test(name: string): boolean }>
 
 /** For names of parameters in any case of letters; `*` in a name stands for any text. The time it takes is linear, whatever clients send. */
 export function compileRedaction(names: readonly string[]): SecretNames {
   const globs = names.map((name) => name.toLowerCase().split('*'))
+  /** Requests have the same names again and again. */
+  const known = new Map<string, boolean>()
   return {
     test: (name) => {
-      const text = name.toLowerCase()
-      return globs.some((pieces) => fitsGlob(text, pieces))
+      if (name.length > LONGEST_NAME) return true
+      let found = known.get(name)
+      if (found === undefined) {
+        const decoded = decodeParameter(name).trim().toLowerCase()
+        // `code[]` and `code[a][0]` are parts of `code`, and `user[password]` is one of `user`.
+        const whole = decoded.replace(/\[.*$/s, '').trim()
+        found = globs.some((pieces) => fitsGlob(decoded, pieces) || fitsGlob(whole, pieces))
+        if (known.size === MOST_KNOWN) known.clear()
+        known.set(name, found)
+      }
+      return found
     },
   }
 }
@@ -50,38 +72,20 @@ export function redactAuthority(authority: string): string {
 }
 
 /**
- * The target with `***` in the place of values that may be secret: those of the parameters of query and path segments whose decoded names
- * `keys` matches, values that hold a URL with such a parameter, and user name and password of an absolute target.
+ * The target with `***` in the place of what may be secret: values of parameters of the query, the fragment and path segments, where `keys`
+ * matches their decoded names; values that hold a URL with such a parameter or with a password; user name and password of an absolute
+ * target; and what is too long to be looked at.
  */
 export function redactTarget(target: string, keys: SecretNames): string {
-  const whole = target.startsWith('/') ? target : target.replace(USER_INFO, `$1${HIDDEN}@`)
-  const shown = whole.includes(';') ? hideSegmentParameters(whole, keys) : whole
-  const start = shown.indexOf('?')
-  if (start < 0 || start === shown.length - 1) return shown
-  let result = ''
-  /** All before it is in the result. */
-  let done = 0
-  for (let at = start + 1; at < shown.length; ) {
-    const next = shown.indexOf('&', at)
-    const end = next < 0 ? shown.length : next
-    // Cut first: the searches would go on to the end of the query.
-    const value = findSecretValue(shown.slice(at, end), keys)
-    if (value >= 0) {
-      result += shown.slice(done, at + value) + HIDDEN
-      done = end
-    }
-    at = end + 1
-  }
-  return done === 0 ? shown : result + shown.slice(done)
-}
-
-function hideSegmentParameters(target: string, keys: SecretNames): string {
-  const query = target.indexOf('?')
-  const path = query < 0 ? target : target.slice(0, query)
-  const shown = path.replace(SEGMENT_PARAMETER, (all, name: string) =>
-    isSecret(name, keys) ? `;${name}=${HIDDEN}` : all,
-  )
-  return query < 0 ? shown : shown + target.slice(query)
+  if (!SUSPICIOUS.test(target)) return target
+  const shown = target.startsWith('/') ? target : target.replace(USER_INFO, `$1${HIDDEN}@`)
+  const text = shown.length > LONGEST_TEXT ? shown.slice(0, LONGEST_TEXT) : shown
+  const found = text.search(/[?#]/)
+  const start = found < 0 ? text.length : found
+  const search = new SecretSearch(keys)
+  const path = search.hideIn(text.slice(0, start), '/', true)
+  const rest = text.slice(start, start + 1) + search.hideIn(text.slice(start + 1), '&', false)
+  return text === shown ? path + rest : path + rest + HIDDEN
 }
 
 /** Hides in any text what `redactTarget` hides in a target; without `keys` texts stay as they are. */
@@ -89,43 +93,63 @@ export function createHider(keys: SecretNames | undefined): (text: string) => st
   return keys === undefined ? (text) => text : (text) => redactTarget(text, keys)
 }
 
-/**
- * Where the first secret value of what stands between two `&` begins; negative: there is none. Some servers part parameters by `;` as well:
- * what follows one in a secret value may belong to it.
- */
-function findSecretValue(text: string, keys: SecretNames): number {
-  for (let at = 0; at < text.length; ) {
-    const next = text.indexOf(';', at)
-    const end = next < 0 ? text.length : next
-    const part = text.slice(at, end)
-    const equals = part.indexOf('=')
-    const value = at + equals + 1
-    if (equals >= 0 && value < text.length) {
-      if (isSecret(part.slice(0, equals), keys) || hasSecretWithin(part.slice(equals + 1), keys)) return value
-    }
-    at = end + 1
+class SecretSearch {
+  readonly #keys: SecretNames
+  #left = MOST_PARTS
+
+  constructor(keys: SecretNames) {
+    this.#keys = keys
   }
-  return -1
+
+  /** `isPath`: of a part, which is a path segment, the first piece is no parameter. */
+  hideIn(text: string, separator: string, isPath: boolean): string {
+    if (text === '' || (isPath && !SUSPICIOUS.test(text))) return text
+    let result = ''
+    for (let at = 0; at <= text.length; ) {
+      if (this.#left <= 0) return result + HIDDEN
+      const next = text.indexOf(separator, at)
+      const end = next < 0 ? text.length : next
+      result += this.#hidePart(text.slice(at, end), isPath)
+      if (next >= 0) result += separator
+      at = end + 1
+    }
+    return result
+  }
+
+  /** A secret value goes on to the end of the part: what follows a ";" in it may belong to it. */
+  #hidePart(part: string, isSegment: boolean): string {
+    for (let at = 0; at <= part.length; ) {
+      SEPARATOR.lastIndex = at
+      const end = SEPARATOR.exec(part)?.index ?? part.length
+      const piece = part.slice(at, end)
+      const equals = piece.indexOf('=')
+      const value = at + equals + 1
+      const isParameter = equals >= 0 && value < part.length && !(isSegment && at === 0)
+      if (this.#left-- <= 0 || (isParameter && this.#keys.test(piece.slice(0, equals))) || this.#isNested(piece))
+        return part.slice(0, value) + HIDDEN
+      at = end + 1
+    }
+    return part
+  }
+
+  /** True for a URL, or parameters, with a secret; encoded, maybe more than once. */
+  #isNested(piece: string): boolean {
+    if (NESTED_USER_INFO.test(piece)) return true
+    let text = piece
+    for (let turn = 0; turn < MAX_NESTED && text.includes('%'); turn++) {
+      text = text.replace(ENCODED, decodeAscii)
+      if (NESTED_USER_INFO.test(text)) return true
+      if (!NESTED_SEPARATOR.test(text)) continue
+      for (const part of text.split(NESTED_SEPARATOR)) {
+        const equals = part.indexOf('=')
+        if (equals < 0 || equals === part.length - 1) continue
+        if (this.#left-- <= 0 || (equals <= LONGEST_NAME && this.#keys.test(part.slice(0, equals)))) return true
+      }
+    }
+    return false
+  }
 }
 
-/** True for a URL, or a part of one, with a parameter that is secret; it may be encoded, more than once. */
-function hasSecretWithin(value: string, keys: SecretNames): boolean {
-  let text = value
-  for (let turn = 0; turn <= MAX_NESTED && (text.includes('=') || text.includes('%')); turn++) {
-    for (const part of text.split(PARTS)) {
-      const equals = part.indexOf('=')
-      if (equals >= 0 && equals < part.length - 1 && isSecret(part.slice(0, equals), keys)) return true
-    }
-    const decoded = decodeParameter(text)
-    if (decoded === text) return false
-    text = decoded
-  }
-  return false
-}
-
-function isSecret(name: string, keys: SecretNames): boolean {
-  if (name.length > LONGEST_NAME) return true
-  const decoded = decodeParameter(name).trim()
-  // `code[]` and `code[a][0]` are parts of `code`, and `user[password]` is one of `user`.
-  return keys.test(decoded) || keys.test(decoded.replace(/\[.*$/s, '').trim())
+function decodeAscii(encoded: string): string {
+  return String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
 }
