@@ -43,7 +43,7 @@ const CODINGS: ReadonlyMap<string, Coding> = new Map<string, Coding>([
   ['x-gzip', GZIP],
   ['deflate', { createEngine: createInflate, cost: GZIP.cost }],
   ['br', { createEngine: createBrotliDecompress, cost: 2 ** BROTLI_WINDOW, checkBeginning: checkWindow }],
-  ...(ZSTD ? [['zstd', { createEngine: ZSTD.createDecoder, cost: ZSTD.decoderCost }] as const] : []),
+  ...(ZSTD?.isStrict ? [['zstd', { createEngine: ZSTD.createDecoder, cost: ZSTD.decoderCost }] as const] : []),
 ])
 
 /** Bytes that the decoders of a process may take together, and those of one client. */

@@ -3,9 +3,10 @@ import zlib, { type Gunzip, type Gzip } from 'node:zlib'
 import type { CoderOptions } from './zlib-coder.ts'
 
 /** What the types of Node 20 do not know. */
-const { createZstdCompress, createZstdDecompress, constants } = zlib as unknown as {
+const { createZstdCompress, createZstdDecompress, zstdDecompressSync, constants } = zlib as unknown as {
   createZstdCompress?: (options: ZstdOptions) => Gzip
   createZstdDecompress?: (options: ZstdOptions) => Gunzip
+  zstdDecompressSync?: (bytes: Uint8Array) => Buffer
   constants: Readonly<Record<string, number>>
 }
 
@@ -18,12 +19,17 @@ const ENCODER_WINDOW = 18
 /** The most that a decoder of HTTP remembers, as a power of two: 8 MiB (RFC 9659 §3). */
 const DECODER_WINDOW = 23
 
+/** The first bytes of a frame (RFC 8878 §3.1.1). */
+const BEGINNING = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
+
 type Zstd = Readonly<{
   coder: CoderOptions
   /** A frame with a larger window is an error of its engine. */
   createDecoder: () => Gunzip
   /** Bytes that a decoder takes, about. */
   decoderCost: number
+  /** False for a decoder that takes a body which was cut off for a whole one, as those of Node 22 and of the first Nodes 24 do. */
+  isStrict: boolean
 }>
 
 /** Undefined: this Node has no zstd. */
@@ -43,5 +49,15 @@ export const ZSTD: Zstd | undefined =
         },
         createDecoder: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax!]: DECODER_WINDOW } }),
         decoderCost: 2 ** DECODER_WINDOW,
+        isStrict: refusesBeginning(),
       }
     : undefined
+
+function refusesBeginning(): boolean {
+  try {
+    zstdDecompressSync?.(BEGINNING)
+    return false
+  } catch {
+    return true
+  }
+}

@@ -20,9 +20,9 @@ const CODINGS = {
   'x-gzip': gzipSync,
   deflate: deflateSync,
   br: brotliCompressSync,
-  ...(zstdCompressSync && { zstd: zstdCompressSync }),
+  ...(ZSTD?.isStrict && { zstd: zstdCompressSync! }),
 } as const
-const WITH_ZSTD = { skip: ZSTD === undefined && 'this Node has no zstd' } as const
+const WITH_ZSTD = { skip: !ZSTD?.isStrict && 'this Node has no zstd, or takes what was cut off for whole' } as const
 
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 const post = (coding: string, body: string) =>
@@ -45,7 +45,7 @@ t.test('an endpoint gets the body as it was before, at every door', async (t) =>
     }
     const whole = latin1(gzipSync(TEXT))
     for (const [coding, fields] of [
-      [ZSTD ? 'compress' : 'zstd', []],
+      [ZSTD?.isStrict ? 'compress' : 'zstd', []],
       ['gzip, br', []],
       ['identity', []],
       ['gzip', [['content-digest', 'sha-256=:AAAA:']]],
@@ -119,7 +119,7 @@ t.test('a body of zstd that is none is refused, and so is one with a window beyo
     'a wrong checksum': latin1(damaged),
     'more behind it': `${latin1(whole)}abcd`,
     'half a frame behind it': latin1(Buffer.concat([whole, whole.subarray(0, 20)])),
-    'a second frame': latin1(Buffer.concat([whole, whole])),
+    'a second frame with a window of 16 MiB': latin1(Buffer.concat([whole, await compressBlindly(TEXT, 24)])),
     'a window of 16 MiB': latin1(await compressBlindly(TEXT, 24)),
     'a window of 128 MiB': latin1(await compressBlindly(TEXT, 27)),
   }
@@ -132,6 +132,10 @@ t.test('a body of zstd that is none is refused, and so is one with a window beyo
     }
     const largest = await ask(doors, door, post('zstd', latin1(await compressBlindly(TEXT, 23))))
     t.same([largest.status, largest.upstream.at(-1)], [200, TEXT], 'a window of 8 MiB')
+    // RFC 8878 §3.1 lets frames follow each other. Newer Nodes decode all, older ones the first alone, which is refused.
+    const two = await ask(doors, door, post('zstd', latin1(Buffer.concat([whole, whole]))))
+    if (two.status === 200) t.equal(two.upstream.at(-1), TEXT + TEXT, 'both frames')
+    else t.same([two.status, two.upstream], [400, []], 'not the first alone')
   }
 })
 
