@@ -34,14 +34,15 @@ export class ZlibCoders {
   open(onClose: () => void): BodyCoder {
     const engine = this.#idle.pop() ?? ZlibEngine.open(this.#options.createStream())!
     const { operations } = this.#options
-    return new ZlibCoder(engine, operations, () => {
-      this.#leave(engine)
+    return new ZlibCoder(engine, operations, (isWhole) => {
+      this.#leave(engine, isWhole)
       onClose()
     })
   }
 
-  #leave(engine: ZlibEngine): void {
-    if (!this.#options.isReset || this.#idle.length >= MOST_IDLE) engine.close()
+  /** An engine in the middle of a body is not used again: Node 26 refuses to reset it. */
+  #leave(engine: ZlibEngine, isWhole: boolean): void {
+    if (!isWhole || !this.#options.isReset || this.#idle.length >= MOST_IDLE) engine.close()
     else {
       engine.reset()
       this.#idle.push(engine)
@@ -52,9 +53,10 @@ export class ZlibCoders {
 class ZlibCoder implements BodyCoder {
   readonly #engine: ZlibEngine
   readonly #operations: CoderOptions['operations']
-  readonly #onClose: () => void
+  readonly #onClose: (isWhole: boolean) => void
+  #isWhole = false
 
-  constructor(engine: ZlibEngine, operations: CoderOptions['operations'], onClose: () => void) {
+  constructor(engine: ZlibEngine, operations: CoderOptions['operations'], onClose: (isWhole: boolean) => void) {
     this.#engine = engine
     this.#operations = operations
     this.#onClose = onClose
@@ -70,9 +72,10 @@ class ZlibCoder implements BodyCoder {
 
   end(chunk: Buffer | undefined, give: (lent: Buffer) => void): void {
     this.#engine.process(chunk ?? NOTHING, this.#operations.end, give)
+    this.#isWhole = true
   }
 
   close(): void {
-    this.#onClose()
+    this.#onClose(this.#isWhole)
   }
 }
