@@ -11,9 +11,9 @@ export type TrafficRoom = Readonly<{
   columns?: number | undefined
 }>
 
-type Figures = Pick<RouteTrafficRow, 'requests' | 'failures' | 'rate' | 'failure_rate' | 'duration_ms'>
+type Figures = Pick<RouteTrafficRow, 'requests' | 'failures' | 'rate' | 'failure_rate' | 'refusal_rate' | 'duration_ms'>
 
-const FIGURES = ['RATE', 'FAILING', 'MEDIAN', '90%', '99%', 'REQUESTS', 'FAILURES']
+const FIGURES = ['RATE', 'FAILING', '4XX', 'MEDIAN', '90%', '99%', 'REQUESTS', 'FAILURES']
 
 export function printTraffic(view: TrafficView, { paint, rows, columns }: TrafficRoom): readonly string[] {
   const { rate, failure_rate: failing, in_flight: inFlight, duration_ms: duration } = view
@@ -71,11 +71,12 @@ function listFigures({
   failures,
   rate,
   failure_rate: failing,
+  refusal_rate: refused,
   duration_ms: duration,
 }: Figures): readonly string[] {
   const times = duration ? [duration.p50, duration.p90, duration.p99].map(printMs) : ['-', '-', '-']
-  const share = rate === 0 ? '-' : `${Math.round((failing / rate) * 100)}%`
-  return [printRate(rate), share, ...times, String(requests), String(failures)]
+  const share = (part: number) => (rate === 0 ? '-' : `${Math.round((part / rate) * 100)}%`)
+  return [printRate(rate), share(failing), share(refused), ...times, String(requests), String(failures)]
 }
 
 function printRate(rate: number): string {

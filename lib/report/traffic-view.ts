@@ -13,9 +13,10 @@ type Figures = Readonly<{
   failures: number
   /** Requests by class of their status: `2xx`. */
   status: Readonly<Record<string, number>>
-  /** Requests a second, and failures, over the last five seconds. */
+  /** Requests a second, failures, and answers 4xx, over the last five seconds. */
   rate: number
   failure_rate: number
+  refusal_rate: number
   /** Of the last minute or so; left out: there were no requests. */
   duration_ms?: Readonly<{ p50: number; p90: number; p99: number }>
 }>
@@ -100,7 +101,7 @@ function chooseRows<T extends { parts: readonly MeterData[] }>(
     .slice(0, limit)
 }
 
-function printFigures({ requests, failures, rate, failureRate, classes, durations }: MeterData): Figures {
+function printFigures({ requests, failures, rate, failureRate, refusalRate, classes, durations }: MeterData): Figures {
   const [p50, p90, p99] = [0.5, 0.9, 0.99].map((part) => findPercentile(durations, part))
   const status = classes.flatMap((count, index) => (count === 0 ? [] : [[`${index + 1}xx`, count] as const]))
   return {
@@ -109,6 +110,7 @@ function printFigures({ requests, failures, rate, failureRate, classes, duration
     status: Object.fromEntries(status),
     rate: round(rate),
     failure_rate: round(failureRate),
+    refusal_rate: round(refusalRate),
     ...(p50 !== undefined && { duration_ms: { p50, p90: p90!, p99: p99! } }),
   }
 }

@@ -5,8 +5,10 @@
 import { REQUEST_ERRORS } from '../base/errors.ts'
 import { endOf, type RequestRecord, type RouteLabels } from './record.ts'
 
-/** Upper bounds of the buckets in milliseconds: each a quarter more than the one before, so a percentile is too long by a quarter at most. */
+/** Upper bounds of the buckets in milliseconds: each a quarter more than the one before. */
 export const DURATION_BOUNDS: readonly number[] = makeBounds()
+/** The index of 4xx among the classes. */
+const REFUSED = 3
 /** Seconds over which a rate is taken. The one that runs does not count. */
 const RATE_SECONDS = 5
 const SLOTS = 8
@@ -35,6 +37,8 @@ export type MeterData = Readonly<{
   rate: number
   /** Failures a second, likewise. */
   failureRate: number
+  /** Answers 4xx a second, likewise. */
+  refusalRate: number
   /** Counts by bucket, and the last for all longer ones, over the last minute or so. */
   durations: Uint32Array
 }>
@@ -57,6 +61,7 @@ class Meter {
   second = 0
   readonly #slots = new Uint32Array(SLOTS)
   readonly #failed = new Uint32Array(SLOTS)
+  readonly #refused = new Uint32Array(SLOTS)
   #durations = new Uint32Array(DURATION_BOUNDS.length + 1)
   #before = new Uint32Array(DURATION_BOUNDS.length + 1)
   #window = 0
@@ -68,6 +73,7 @@ class Meter {
     this.#slots[slot]!++
     this.classes[hundred]!++
     if (bucket >= 0) this.#durations[bucket]!++
+    if (hundred === REFUSED) this.#refused[slot]!++
     if (!isFailure) return
     this.failures++
     this.#failed[slot]!++
@@ -83,6 +89,7 @@ class Meter {
       classes: [...this.classes],
       rate: this.#rateOf(this.#slots),
       failureRate: this.#rateOf(this.#failed),
+      refusalRate: this.#rateOf(this.#refused),
       durations,
     }
   }
@@ -111,6 +118,7 @@ class Meter {
       const slot = (second - step) % SLOTS
       this.#slots[slot] = 0
       this.#failed[slot] = 0
+      this.#refused[slot] = 0
     }
     this.second = second
     const window = Math.floor(second / WINDOW)
@@ -236,12 +244,13 @@ export class TrafficMeter {
 export function addMeters(meters: readonly MeterData[]): MeterData {
   const classes = [0, 0, 0, 0, 0]
   const durations = new Uint32Array(DURATION_BOUNDS.length + 1)
-  const sum = { requests: 0, failures: 0, rate: 0, failureRate: 0 }
+  const sum = { requests: 0, failures: 0, rate: 0, failureRate: 0, refusalRate: 0 }
   for (const meter of meters) {
     sum.requests += meter.requests
     sum.failures += meter.failures
     sum.rate += meter.rate
     sum.failureRate += meter.failureRate
+    sum.refusalRate += meter.refusalRate
     for (const [index, count] of meter.classes.entries()) classes[index]! += count
     for (let index = 0; index < durations.length; index++) durations[index]! += meter.durations[index]!
   }
@@ -269,15 +278,26 @@ function chooseBusiest<T extends { readonly meter: Meter }>(meters: readonly T[]
   return rated.slice(0, MOST_TOLD).map(([each]) => each)
 }
 
-/** The duration that so large a part of the requests did not exceed, milliseconds; undefined: there were none. */
+/**
+ * The duration that so large a part of the requests did not exceed, milliseconds; undefined: there were none. Those of a bucket count as spread
+ * evenly over it, so it is wrong by a quarter at most.
+ */
 export function findPercentile(durations: ArrayLike<number>, part: number): number | undefined {
   let total = 0
   for (let index = 0; index < durations.length; index++) total += durations[index]!
   if (total === 0) return undefined
   let left = Math.ceil(total * part)
-  for (let index = 0; index < durations.length; index++) {
-    left -= durations[index]!
-    if (left <= 0) return DURATION_BOUNDS[Math.min(index, DURATION_BOUNDS.length - 1)]!
+  for (let index = 0; index < DURATION_BOUNDS.length; index++) {
+    const count = durations[index]!
+    if (left <= count) {
+      const from = DURATION_BOUNDS[index - 1] ?? 0
+      return round(from + (DURATION_BOUNDS[index]! - from) * (left / count))
+    }
+    left -= count
   }
-  return undefined
+  return DURATION_BOUNDS.at(-1)
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100
 }

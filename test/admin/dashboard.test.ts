@@ -136,8 +136,8 @@ t.test('in Chromium', { skip: NO_CHROMIUM }, async (t) => {
     const { page } = await openPage(browser, `${url}#/routes`)
     t.match(await readTable(page, 'Routes'), [
       ['dead.example/', 'Exact', 'default/dead:80', /^maintenance: 503/],
-      ['shop.example/api', 'Prefix', 'default/api:80, HTTP to HTTPS', '', '0/s', '–', 'unavailable'],
-      ['shop.example/', 'Prefix', 'default/web:80, HTTP to HTTPS', '', '0/s', '–', 'served'],
+      ['shop.example/api', 'Prefix', 'default/api:80, HTTP to HTTPS', '', '0/s', '–', '–', 'unavailable'],
+      ['shop.example/', 'Prefix', 'default/web:80, HTTP to HTTPS', '', '0/s', '–', '–', 'served'],
     ])
     await page.getByLabel('Find a route').fill('dead')
     t.equal((await readTable(page, 'Routes')).length, 1)

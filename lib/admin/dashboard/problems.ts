@@ -1,6 +1,6 @@
 /** What is wrong now, in words, the worst first. */
-import { printCount, printTime } from './format.ts'
-import type { Certificate, Circuit, Diagnostic, Endpoint, Listener, Reload, Worker } from './rows.ts'
+import { printCount, printRate, printTime } from './format.ts'
+import type { Certificate, Circuit, Diagnostic, Endpoint, Listener, Reload, Traffic, Worker } from './rows.ts'
 
 export type Problem = Readonly<{ tone: 'bad' | 'warn'; text: string; href: string }>
 
@@ -12,11 +12,20 @@ type Known = Readonly<{
   workers: readonly Worker[]
   circuits: readonly Circuit[]
   reloads: readonly Reload[]
+  /** Undefined: not known so far. */
+  traffic: Traffic | undefined
 }>
 
 const isGood = ({ state }: Endpoint): boolean => ['ready', 'draining', 'stale'].includes(state)
 
-/** Endpoints and certificates that are named; beyond it they are counted. */
+/** Of the requests of a route that are answered 4xx, so many are worth a word; those that fit no route, of all requests. */
+const REFUSED_SHARE = 0.5
+const UNROUTED_SHARE = 0.1
+
+/** The certificate itself is named. */
+const OF_CERTIFICATES = ['PORTICO_TLS_EXPIRED', 'PORTICO_TLS_EXPIRES_SOON']
+
+/** Routes, endpoints and certificates that are named; beyond it they are counted. */
 const MOST_NAMED = 5
 
 export function listProblems({
@@ -27,6 +36,7 @@ export function listProblems({
   workers,
   circuits,
   reloads,
+  traffic,
 }: Known): readonly Problem[] {
   const [last] = reloads
   const problems: Problem[] = []
@@ -78,10 +88,28 @@ export function listProblems({
     })
   }
   for (const severity of ['error', 'warning'] as const) {
-    const count = diagnostics.filter((each) => each.severity === severity).length
+    const count = diagnostics.filter(
+      (each) => each.severity === severity && !OF_CERTIFICATES.includes(each.code),
+    ).length
     if (count === 0) continue
     const text = `${printCount(count, severity)} in the configuration`
     problems.push({ tone: severity === 'error' ? 'bad' : 'warn', text, href: '#/configuration' })
   }
+  if (traffic) problems.push(...listRefusals(traffic))
   return problems
+}
+
+/** Not failures of the gateway, but often mistakes: a guard that lets nobody in, a host or a path that no rule has. */
+function listRefusals({ routes, rate }: Traffic): readonly Problem[] {
+  const refused = routes.filter(({ route, refusal_rate: refusals, rate: all }) =>
+    route === '' ? refusals > rate * UNROUTED_SHARE : refusals > all * REFUSED_SHARE,
+  )
+  return refused.slice(0, MOST_NAMED).map(({ route, host, path, refusal_rate: refusals, rate: all }) => {
+    const query = new URLSearchParams({ status: '4xx', ...(host !== '' && !host.includes('*') && { host }) })
+    const text =
+      route === ''
+        ? `${printRate(refusals)} of the requests fit no route`
+        : `Of ${printRate(all)} to ${host || '*'}${path}, ${printRate(refusals)} are answered 4xx`
+    return { tone: 'warn', text, href: `#/requests?${query}` }
+  })
 }

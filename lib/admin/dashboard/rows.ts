@@ -159,6 +159,7 @@ export type RouteTraffic = Readonly<{
   requests: number
   failures: number
   rate: number
+  refusal_rate: number
   duration_ms: Percentiles
 }>
 

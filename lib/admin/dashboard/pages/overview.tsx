@@ -100,7 +100,9 @@ function Wrong(): JSX.Element {
   const { data: workers = [] } = useView<readonly Worker[]>('workers')
   const { data: circuits = [] } = useView<readonly Circuit[]>('circuits')
   const { data: reloads = [] } = useView<readonly Reload[]>('reloads')
-  const problems = listProblems({ diagnostics, endpoints, certificates, listeners, workers, circuits, reloads })
+  const { current: traffic } = useTraffic()
+  const known = { diagnostics, endpoints, certificates, listeners, workers, circuits, reloads, traffic }
+  const problems = listProblems(known)
   return (
     <Section title="What is wrong now">
       {problems.length === 0 ? (

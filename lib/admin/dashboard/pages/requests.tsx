@@ -117,19 +117,19 @@ export function RequestsPage({ overview, query }: PageProps): JSX.Element {
             },
             {
               name: 'Request',
-              width: 'minmax(12rem, 2.5fr)',
+              width: 'minmax(11rem, 2fr)',
               cell: ({ method, host, target }) => <Clip text={`${method} ${host}${target}`} />,
             },
             {
               name: 'Cause',
-              width: 'minmax(12rem, 2.5fr)',
+              width: 'minmax(12rem, 4fr)',
               cell: ({ code, detail }) => <Clip text={[detail, code].filter(Boolean).join('  ')} />,
             },
             { name: 'Took', width: '5.5rem', isNumber: true, cell: ({ duration_ms }) => printMs(duration_ms) },
             { name: 'Time', width: '5.5rem', cell: ({ time }) => printTime(time) },
-            { name: 'Service', width: 'minmax(9rem, 1fr)', cell: ({ service }) => <Clip text={service ?? '–'} /> },
-            { name: 'Endpoint', width: 'minmax(9rem, 1fr)', cell: ({ endpoint }) => <Clip text={endpoint ?? '–'} /> },
-            { name: 'Client', width: '9rem', cell: ({ client }) => <Clip text={client} /> },
+            { name: 'Service', width: 'minmax(7rem, 1fr)', cell: ({ service }) => <Clip text={service ?? '–'} /> },
+            { name: 'Endpoint', width: 'minmax(7rem, 1fr)', cell: ({ endpoint }) => <Clip text={endpoint ?? '–'} /> },
+            { name: 'Client', width: '7rem', cell: ({ client }) => <Clip text={client} /> },
           ]}
         />
       </Section>

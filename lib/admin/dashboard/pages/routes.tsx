@@ -45,6 +45,12 @@ export function RoutesPage({ overview, query }: PageProps): JSX.Element {
       },
     },
     {
+      name: '4xx',
+      width: '4rem',
+      isNumber: true,
+      cell: (route) => printShare(of(route)?.refusal_rate ?? 0, of(route)?.rate ?? 0),
+    },
+    {
       name: 'State',
       width: '8rem',
       cell: ({ state, reason }) => (
