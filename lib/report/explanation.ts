@@ -22,7 +22,7 @@ import type { UpstreamPolicy } from '../settings/service.ts'
 import { findOwner } from '../upstream/choice/balancer/consistent-hash.ts'
 import { createHashKey } from '../upstream/choice/balancer/hash-key.ts'
 import type { Explanation, RouteVerdict } from './explain.ts'
-import { locateField, locateHost, locateRoute, locateService, printPlace } from './place.ts'
+import { locateField, locateFilter, locateHost, locateRoute, locateService, printPlace } from './place.ts'
 import { printConditions, printListenerManner, printListenerName, printOverrides, printPolicies } from './print.ts'
 import { type DescribedShare, printWeight } from './shares.ts'
 
@@ -64,7 +64,7 @@ export function printExplanation(
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
     alignColumns(
       [
-        ...printNamed('filters', explanation.filters),
+        ...printNamed('filters', explanation.filters, listFilterPlaces(explanation, locate).map(printLine)),
         ...printNamed('policies', explanation.winner ? printPolicies(explanation.winner) : []),
       ],
       2,
@@ -78,8 +78,22 @@ export function printExplanation(
     .join('\n\n')
 }
 
-function printNamed(title: string, lines: readonly string[]): readonly (readonly string[])[] {
-  return lines.map((line, index) => [index === 0 ? `  ${title}` : '', escapeText(line)])
+function printNamed(
+  title: string,
+  lines: readonly string[],
+  places: readonly string[] = [],
+): readonly (readonly string[])[] {
+  return lines.map((line, index) => [
+    index === 0 ? `  ${title}` : '',
+    escapeText(line) + (places[index] ? `  ${places[index]}` : ''),
+  ])
+}
+
+/** In the order of `Explanation.filters`. */
+function listFilterPlaces({ host, winner }: Explanation, locate: Locate): readonly (SourcePosition | undefined)[] {
+  return [...(host.virtualHost?.filters ?? []), ...(winner?.filters ?? [])].map((config) =>
+    locateFilter(config, locate),
+  )
 }
 
 /** The path, host and certificate in the form in which they are matched. */

@@ -1,9 +1,12 @@
 /** Where parts of a model stand in the manifests. */
 import { printPosition, type SourcePosition } from '../base/position.ts'
+import { findFilter } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import type { FilterConfig } from '../model/filter.ts'
 import type { ServiceListener } from '../model/listener.ts'
 import { type Locate, NAME_FIELD, type ResourceRef } from '../model/resource-ref.ts'
 import { findHostField, findPathField, type Route, type VirtualHost } from '../model/route.ts'
+import { ANNOTATION_DOMAIN } from '../settings/service.ts'
 
 /** The path of a route. */
 export function locateRoute(route: Route, locate: Locate): SourcePosition | undefined {
@@ -13,6 +16,20 @@ export function locateRoute(route: Route, locate: Locate): SourcePosition | unde
 /** The host, where it is named first. */
 export function locateHost(host: VirtualHost, locate: Locate): SourcePosition | undefined {
   return locate(host.owner, findHostField(host))
+}
+
+/**
+ * What asks for a filter: its last annotation, or the name of another object that has it. Annotations of ingress-nginx have other names, and
+ * are told by the key of them all; filters of settings have no place.
+ */
+export function locateFilter({ name, owner }: FilterConfig, locate: Locate): SourcePosition | undefined {
+  if (owner === undefined) return undefined
+  if (owner.kind !== 'Ingress' && owner.kind !== 'Service') return locate(owner, NAME_FIELD)
+  const places = Object.keys(findFilter(name).annotations).map((annotation) =>
+    locate(owner, ['metadata', 'annotations', `${ANNOTATION_DOMAIN}${annotation}`]),
+  )
+  // A field that is not there has the place of the one around it, which stands before it.
+  return places.reduce((last, place) => (place && (!last || place.line > last.line) ? place : last), undefined)
 }
 
 /** The name of a Service. */

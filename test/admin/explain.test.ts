@@ -162,6 +162,14 @@ t.test('questions that cannot be answered', async (t) => {
   const port = await findFreePort()
   const done = await runPortico(['explain', 'a.test', '--admin', '--admin-port', String(port)])
   t.match(done, { status: 4, stderr: 'no running gateway reached' })
+  const implied = await runPortico(['explain', 'a.test', '--admin-port', String(port)])
+  t.match(
+    implied,
+    { status: 4, stderr: 'no running gateway reached' },
+    'its address is enough where no files are named',
+  )
+  const neither = await runPortico(['explain', 'a.test'])
+  t.match(neither, { status: 2, stderr: 'or ask a running gateway: portico explain a.test --admin' })
   t.match(await runPortico(['explain', 'a.test', '--admin', '-f', 'x.yaml']), { status: 2 })
   const wrong = await runPortico(['explain', 'a.test', '--admin', '--admin-port', String(admin), '-X', 'CONNECT'])
   t.match(wrong, { status: 2, stderr: 'is no method that is served' })

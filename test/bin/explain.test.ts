@@ -298,7 +298,11 @@ t.test('filters are said in their order, one a line, and the answer of one of th
     'portico.dev/maintenance: "true", portico.dev/maintenance-message: Back at ten., portico.dev/response-headers-set: "X-A: b"'
   const { status, stdout } = await explainFiltered('http://a.test/api', maintenance)
   t.equal(status, 1)
-  t.match(stdout, '\n\n  filters  maintenance: 503 "Back at ten."\n           headers: response set X-A\n\n')
+  const place = '<stdin>:3'
+  t.match(
+    stdout,
+    `\n\n  filters  maintenance: 503 "Back at ten."  ${place}\n           headers: response set X-A  ${place}\n\n`,
+  )
   t.match(stdout, /\n\n {2}answer {2}503: the filter maintenance answers\n$/)
   t.notMatch(stdout, 'sends')
   const json = JSON.parse((await explainFiltered('http://a.test/api', maintenance, '-o', 'json')).stdout)
@@ -347,8 +351,11 @@ t.test('what the request does not decide is not played, and named', async (t) =>
   const guards = 'portico.dev/auth-url: "http://127.0.0.1:1/x", portico.dev/rate-limit: 5/m'
   const { status, stdout } = await explainFiltered('http://a.test/api', guards)
   t.equal(status, 0)
-  t.match(stdout, 'rate-limit: 5/m a client, 1 at once (not played: the number of earlier requests decides)\n')
-  t.match(stdout, 'within 5s (not played: the answer of its auth server decides)\n')
+  t.match(
+    stdout,
+    'rate-limit: 5/m a client, 1 at once (not played: the number of earlier requests decides)  <stdin>:3\n',
+  )
+  t.match(stdout, 'within 5s (not played: the answer of its auth server decides)  <stdin>:3\n')
   t.match(stdout, 'X-Forwarded-Proto: http …, if rate-limit and forward-auth let it go on\n')
   const both = await explainFiltered('http://a.test/api', `${guards}, portico.dev/respond-status: "204"`)
   t.match(both.stdout, 'answer  204: the filter respond answers, if rate-limit and forward-auth let it go on\n')
