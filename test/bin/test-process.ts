@@ -18,7 +18,10 @@ export class TestProcess implements HostProcess {
 
   /** What was written since the last call. */
   output(stream: 'stdout' | 'stderr'): string {
-    return String(this[stream].read() ?? '')
+    let text = ''
+    // Node 26 reads a chunk at a time.
+    for (let chunk = this[stream].read(); chunk !== null; chunk = this[stream].read()) text += chunk
+    return text
   }
 
   /** A verb that serves takes over the signals. */
