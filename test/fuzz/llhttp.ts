@@ -102,7 +102,11 @@ export class RequestJudge {
   readonly #server: Server
 
   constructor(maxHeaderSize: number) {
-    this.#server = createServer({ insecureHTTPParser: false, maxHeaderSize, requireHostHeader: false })
+    // Node 26 takes the body of an upgrade along before it tells of it. The types of Node 20 do not know the option.
+    const shouldUpgradeCallback = ({ headers }: IncomingMessage) =>
+      !('content-length' in headers || 'transfer-encoding' in headers)
+    const options = { insecureHTTPParser: false, maxHeaderSize, requireHostHeader: false, shouldUpgradeCallback }
+    this.#server = createServer(options)
     this.#server.maxHeadersCount = 0
     Object.assign(this.#server, { httpAllowHalfOpen: true })
     this.#server.on('request', (request, response) => {
