@@ -37,14 +37,19 @@ type Coding = Readonly<{
 }>
 
 const GZIP: Coding = { createEngine: createGunzip, cost: 96 * 1024 }
-/** By the names of the codings (RFC 9110 §8.4.1, RFC 7932, RFC 8878). */
-const CODINGS: ReadonlyMap<string, Coding> = new Map<string, Coding>([
-  ['gzip', GZIP],
-  ['x-gzip', GZIP],
-  ['deflate', { createEngine: createInflate, cost: GZIP.cost }],
-  ['br', { createEngine: createBrotliDecompress, cost: 2 ** BROTLI_WINDOW, checkBeginning: checkWindow }],
-  ...(ZSTD?.isStrict ? [['zstd', { createEngine: ZSTD.createDecoder, cost: ZSTD.decoderCost }] as const] : []),
-])
+let knownCodings: ReadonlyMap<string, Coding> | undefined
+
+/** By the names of the codings (RFC 9110 §8.4.1, RFC 7932, RFC 8878). Found at the first filter, since to judge zstd costs milliseconds. */
+function findCodings(): ReadonlyMap<string, Coding> {
+  knownCodings ??= new Map<string, Coding>([
+    ['gzip', GZIP],
+    ['x-gzip', GZIP],
+    ['deflate', { createEngine: createInflate, cost: GZIP.cost }],
+    ['br', { createEngine: createBrotliDecompress, cost: 2 ** BROTLI_WINDOW, checkBeginning: checkWindow }],
+    ...(ZSTD?.isStrict() ? [['zstd', { createEngine: ZSTD.createDecoder, cost: ZSTD.decoderCost }] as const] : []),
+  ])
+  return knownCodings
+}
 
 /** Bytes that the decoders of a process may take together, and those of one client. */
 const MOST_MEMORY = 256 * 1024 ** 2
@@ -77,17 +82,20 @@ export const DECOMPRESS = defineFilter<Options>({
     return annotations.text('decompress') === 'true' ? { limit } : undefined
   },
   print: ({ limit }) => `requests, up to ${printBytes(limit)}`,
-  create: ({ limit }) => ({
-    requestNames: DIGEST_NAMES,
-    requestBody(draft, { clientNetwork }) {
-      const name = draft.find('content-encoding')?.toLowerCase()
-      if (name === undefined) return undefined
-      const coding = CODINGS.get(name)
-      if (coding === undefined || isTransformForbidden(draft.lines)) return undefined
-      draft.remove(CODING)
-      return { stream: () => createDecoder(coding, name, limit, clientNetwork) }
-    },
-  }),
+  create: ({ limit }) => {
+    const codings = findCodings()
+    return {
+      requestNames: DIGEST_NAMES,
+      requestBody(draft, { clientNetwork }) {
+        const name = draft.find('content-encoding')?.toLowerCase()
+        if (name === undefined) return undefined
+        const coding = codings.get(name)
+        if (coding === undefined || isTransformForbidden(draft.lines)) return undefined
+        draft.remove(CODING)
+        return { stream: () => createDecoder(coding, name, limit, clientNetwork) }
+      },
+    }
+  },
 })
 
 function createDecoder(coding: Coding, name: string, limit: number, client: string): Duplex {

@@ -28,8 +28,11 @@ type Zstd = Readonly<{
   createDecoder: () => Gunzip
   /** Bytes that a decoder takes, about. */
   decoderCost: number
-  /** False for a decoder that takes a body which was cut off for a whole one, as those of Node 22 and of the first Nodes 24 do. */
-  isStrict: boolean
+  /**
+   * True if the decoder refuses a body that was cut off. The decoders of Node 22 and of the first Nodes 24 take such a body for a whole one.
+   * The answer takes milliseconds: it decodes.
+   */
+  isStrict: () => boolean
 }>
 
 /** Undefined: this Node has no zstd. */
@@ -49,7 +52,7 @@ export const ZSTD: Zstd | undefined =
         },
         createDecoder: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax!]: DECODER_WINDOW } }),
         decoderCost: 2 ** DECODER_WINDOW,
-        isStrict: refusesBeginning(),
+        isStrict: refusesBeginning,
       }
     : undefined
 
