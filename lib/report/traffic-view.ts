@@ -111,7 +111,7 @@ function printFigures({ requests, failures, rate, failureRate, refusalRate, clas
     rate: round(rate),
     failure_rate: round(failureRate),
     refusal_rate: round(refusalRate),
-    ...(p50 !== undefined && { duration_ms: { p50, p90: p90!, p99: p99! } }),
+    ...(p50 !== undefined && { duration_ms: { p50: round(p50), p90: round(p90!), p99: round(p99!) } }),
   }
 }
 

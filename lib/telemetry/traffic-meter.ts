@@ -279,8 +279,8 @@ function chooseBusiest<T extends { readonly meter: Meter }>(meters: readonly T[]
 }
 
 /**
- * The duration that so large a part of the requests did not exceed, milliseconds; undefined: there were none. Those of a bucket count as spread
- * evenly over it, so it is wrong by a quarter at most.
+ * The duration in milliseconds that so large a part of the requests did not exceed; undefined where there were none. The durations of a
+ * bucket count as spread evenly over it, so the result is wrong by a quarter at most.
  */
 export function findPercentile(durations: ArrayLike<number>, part: number): number | undefined {
   let total = 0
@@ -291,13 +291,9 @@ export function findPercentile(durations: ArrayLike<number>, part: number): numb
     const count = durations[index]!
     if (left <= count) {
       const from = DURATION_BOUNDS[index - 1] ?? 0
-      return round(from + (DURATION_BOUNDS[index]! - from) * (left / count))
+      return from + (DURATION_BOUNDS[index]! - from) * (left / count)
     }
     left -= count
   }
   return DURATION_BOUNDS.at(-1)
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100
 }

@@ -50,7 +50,7 @@ t.test('answers 4xx have a rate of their own, and are no failures', (t) => {
   t.end()
 })
 
-t.test('an endpoint of which there are several figures has one row, with their sum', (t) => {
+t.test('several figures of one endpoint add up to one row', (t) => {
   const figures = (upstream: string, name: string, count: number) => ({
     identity: { upstream, host: '10.1.1.1', port: 80, name },
     ...{ inFlight: count, requests: 10 * count, failures: count, failuresInRow: 0, lastFailure: undefined },
@@ -143,7 +143,7 @@ t.test('percentiles', (t) => {
   const { durations } = meter.read(NOW).total
   for (const part of [0.1, 0.5, 0.9, 0.99]) {
     const found = findPercentile(durations, part)!
-    t.ok(found >= part * 1000 * 0.8 && found <= part * 1000 * 1.25, `${part}: ${found}`)
+    t.ok(found >= part * 1000 * 0.99 && found <= part * 1000 * 1.26, `${part}: ${found}`)
   }
   t.end()
 })
