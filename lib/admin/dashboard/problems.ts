@@ -22,10 +22,10 @@ const isGood = ({ state }: Endpoint): boolean => ['ready', 'draining', 'stale'].
 const REFUSED_SHARE = 0.5
 const UNROUTED_SHARE = 0.1
 
-/** The certificate itself is named. */
+/** Diagnostics that say of a certificate what the list of certificates says too. */
 const OF_CERTIFICATES = ['PORTICO_TLS_EXPIRED', 'PORTICO_TLS_EXPIRES_SOON']
 
-/** Routes, endpoints and certificates that are named; beyond it they are counted. */
+/** Endpoints, certificates and routes that are named. */
 const MOST_NAMED = 5
 
 export function listProblems({
@@ -77,9 +77,8 @@ export function listProblems({
       href: '#/services',
     })
   }
-  for (const { name, state, daysLeft, hosts } of certificates
-    .filter((each) => each.state !== 'valid')
-    .slice(0, MOST_NAMED)) {
+  const named = certificates.filter((each) => each.state !== 'valid').slice(0, MOST_NAMED)
+  for (const { name, state, daysLeft, hosts } of named) {
     const when = daysLeft < 0 ? `expired ${printCount(-daysLeft, 'day')} ago` : state
     problems.push({
       tone: daysLeft < 0 ? 'bad' : 'warn',
@@ -87,10 +86,10 @@ export function listProblems({
       href: '#/certificates',
     })
   }
+  const isNamed = ({ code, resource }: Diagnostic): boolean =>
+    OF_CERTIFICATES.includes(code) && named.some(({ name }) => resource === `Secret ${name}`)
   for (const severity of ['error', 'warning'] as const) {
-    const count = diagnostics.filter(
-      (each) => each.severity === severity && !OF_CERTIFICATES.includes(each.code),
-    ).length
+    const count = diagnostics.filter((each) => each.severity === severity && !isNamed(each)).length
     if (count === 0) continue
     const text = `${printCount(count, severity)} in the configuration`
     problems.push({ tone: severity === 'error' ? 'bad' : 'warn', text, href: '#/configuration' })
