@@ -95,8 +95,16 @@ function printOwner(config: FilterConfig, routeOwner: ResourceRef | undefined): 
   return owner.namespace === '' ? ' (settings)' : ` (${owner.kind} ${printName(owner)})`
 }
 
+/** The filters of the host and then those of the route: those that act on a request, in their order. */
+export function listFilters(
+  host: Pick<VirtualHost, 'filters'> | undefined,
+  route: Pick<Route, 'filters'> | undefined,
+): readonly FilterConfig[] {
+  return [...(host?.filters ?? []), ...(route?.filters ?? [])]
+}
+
 /**
- * The filters of the host and then those of the route, with the objects that have them, which of them `portico explain` does not play, and
+ * Those of `listFilters`, with the objects that have them, which of them `portico explain` does not play, and
  * which ask an upstream that lacks endpoints: `findLack` says why; undefined: it does not.
  */
 export function describeFilters(
@@ -104,7 +112,7 @@ export function describeFilters(
   route: Pick<Route, 'filters' | 'owner'> | undefined,
   findLack: (upstream: UpstreamKey) => string | undefined,
 ): readonly string[] {
-  return [...(host?.filters ?? []), ...(route?.filters ?? [])].map((config) => {
+  return listFilters(host, route).map((config) => {
     const { dependsOn } = findFilter(config.name)
     const { upstreams = [] } = config
     const lacks = upstreams.flatMap((key) => {

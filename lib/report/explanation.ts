@@ -9,6 +9,7 @@ import { parseAuthority } from '../base/hostname.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../base/terminal-text.ts'
+import { listFilters } from '../filters/registry.ts'
 import { findRequestField } from '../http1/field-line.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { findEndpointKey } from '../model/endpoint-key.ts'
@@ -91,9 +92,7 @@ function printNamed(
 
 /** In the order of `Explanation.filters`. */
 function listFilterPlaces({ host, winner }: Explanation, locate: Locate): readonly (SourcePosition | undefined)[] {
-  return [...(host.virtualHost?.filters ?? []), ...(winner?.filters ?? [])].map((config) =>
-    locateFilter(config, locate),
-  )
+  return listFilters(host.virtualHost, winner).map((config) => locateFilter(config, locate))
 }
 
 /** The path, host and certificate in the form in which they are matched. */
