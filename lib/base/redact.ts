@@ -83,8 +83,8 @@ export function redactTarget(target: string, keys: SecretNames): string {
   const found = text.search(/[?#]/)
   const start = found < 0 ? text.length : found
   const search = new SecretSearch(keys)
-  const path = search.hideIn(text.slice(0, start), '/', true)
-  const rest = text.slice(start, start + 1) + search.hideIn(text.slice(start + 1), '&', false)
+  const path = search.hideIn(text.slice(0, start), '/')
+  const rest = text.slice(start, start + 1) + search.hideIn(text.slice(start + 1), '&')
   return text === shown ? path + rest : path + rest + HIDDEN
 }
 
@@ -101,8 +101,9 @@ class SecretSearch {
     this.#keys = keys
   }
 
-  /** `isPath`: of a part, which is a path segment, the first piece is no parameter. */
-  hideIn(text: string, separator: string, isPath: boolean): string {
+  /** The parts of a path are segments, the parts of a query and fragment are parameters. */
+  hideIn(text: string, separator: '/' | '&'): string {
+    const isPath = separator === '/'
     if (text === '' || (isPath && !SUSPICIOUS.test(text))) return text
     let result = ''
     for (let at = 0; at <= text.length; ) {
@@ -116,7 +117,10 @@ class SecretSearch {
     return result
   }
 
-  /** A secret value goes on to the end of the part: what follows a ";" in it may belong to it. */
+  /**
+   * A secret value goes on to the end of the part: what follows a ";" in it may belong to it. The first piece of a path segment is no
+   * parameter.
+   */
   #hidePart(part: string, isSegment: boolean): string {
     for (let at = 0; at <= part.length; ) {
       SEPARATOR.lastIndex = at
