@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { findFreePorts } from './helpers/free-ports.ts'
+import { findFreePort } from './helpers/free-ports.ts'
 import { createMemoryLog } from './helpers/memory-log.ts'
 import { endpointsOf, runGateway, startEchoes, visit } from './helpers/running-gateway.ts'
 import { type CollectedSpan, startSpanCollector } from './helpers/span-collector.ts'
@@ -126,9 +126,9 @@ t.test('without a parent a trace begins, and the endpoint hears of it', async (t
 t.test('a try that fails and the one after it are two spans, and the endpoint is told the second', async (t) => {
   const { spans, url } = await startSpanCollector(t, 'otlp-http')
   const upstreams = await startEchoes(t, 'web')
-  const [dead] = await findFreePorts(1)
+  const dead = await findFreePort()
   const flags = { 'tracing.exporter': 'otlp-http', 'tracing.endpoint': url }
-  const running = await runGateway(t, MANIFESTS(1), { endpoints: { web: [dead!, upstreams.web.port] }, flags })
+  const running = await runGateway(t, MANIFESTS(1), { endpoints: { web: [dead, upstreams.web.port] }, flags })
   let tries: CollectedSpan[] = []
   let told = {}
   for (let count = 0; count < 4 && tries.length < 2; count++) {
@@ -232,7 +232,7 @@ t.test('off, the fields of the client go on as they are', async (t) => {
 })
 
 t.test('a collector that is not there costs spans, not requests, and is told in the log', async (t) => {
-  const [port] = await findFreePorts(1)
+  const port = await findFreePort()
   const log = createMemoryLog()
   const upstreams = await startEchoes(t, 'web')
   const flags = { 'tracing.exporter': 'otlp-http', 'tracing.endpoint': `http://127.0.0.1:${port}/v1/traces` }

@@ -302,6 +302,18 @@ t.test('a token is asked for once and kept for the tab', { skip: NO_CHROMIUM }, 
   t.equal(new URL(page.url()).search, '', 'the token stands in no address')
 })
 
+t.test('in Chromium, the overview warns of requests that fit no route', { skip: NO_CHROMIUM }, async (t) => {
+  const { running, url } = await start(t)
+  const { page } = await openPage(await startChromium(t), url)
+  const warning = page.getByRole('link', { name: 'of the requests fit no route' })
+  await until(async () => {
+    await visit(running, 'http://nobody.example/')
+    return (await warning.count()) > 0
+  })
+  t.equal(await warning.getAttribute('href'), '#/requests?status=4xx')
+  await page.close()
+})
+
 /** Waits until the page is there, with all that it asked for. */
 async function show(page: Page, path: string): Promise<void> {
   await page.evaluate(`location.hash = '#/${path}'`)
@@ -317,15 +329,3 @@ async function readTable(page: Page, label: string): Promise<string[][]> {
     all.map((row) => [...row.querySelectorAll('td')].map((cell) => cell.textContent?.trim() ?? '')),
   )
 }
-
-t.test('in Chromium, the overview warns of requests that fit no route', { skip: NO_CHROMIUM }, async (t) => {
-  const { running, url } = await start(t)
-  const { page } = await openPage(await startChromium(t), url)
-  const warning = page.getByRole('link', { name: 'of the requests fit no route' })
-  await until(async () => {
-    await visit(running, 'http://nobody.example/')
-    return (await warning.count()) > 0
-  })
-  t.equal(await warning.getAttribute('href'), '#/requests?status=4xx')
-  await page.close()
-})

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { findFreePorts } from '../helpers/free-ports.ts'
+import { findFreePort, findFreePorts } from '../helpers/free-ports.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 
 const run = (...words: string[]) => {
@@ -68,7 +68,7 @@ spec: { ports: [{ port: 80 }] }
 }
 
 async function startEcho(t: Test, address: string): Promise<number> {
-  const [port] = await findFreePorts(1)
+  const port = await findFreePort()
   const env = { ...process.env, ECHO_ADDRESS: address }
   const echo = keepChild(
     spawn('node', ['examples/echo.mjs', String(port)], { env, stdio: ['ignore', 'pipe', 'inherit'] }),

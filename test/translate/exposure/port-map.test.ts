@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { readProxyOpening } from '../../../lib/base/proxy-protocol.ts'
 import { loadConfiguration } from '../../../lib/control/configuration.ts'
-import { findFreePorts } from '../../helpers/free-ports.ts'
+import { findFreePort, findFreePorts } from '../../helpers/free-ports.ts'
 import { connectRaw } from '../../helpers/raw-client.ts'
 import { startRawUpstream } from '../../helpers/raw-upstream.ts'
 import { runGateway } from '../../helpers/running-gateway.ts'
@@ -104,19 +104,19 @@ t.test('a taken port, a missing ConfigMap and a refused Service are told', async
 t.test('an ExternalName that may not be reached is not reached by a port either', async (t) => {
   const backend = await startRawUpstream(() => {})
   t.teardown(() => backend.close())
-  const [port] = await findFreePorts(1)
+  const port = await findFreePort()
   const service = `apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec: {type: ExternalName, externalName: 127.0.0.1, ports: [{port: ${backend.port}}]}
 `
-  const text = `${service}---\n${printMap('tcp', { [port!]: `default/web:${backend.port}` })}`
+  const text = `${service}---\n${printMap('tcp', { [port]: `default/web:${backend.port}` })}`
   const { diagnostics } = await load(text, { tcpServicesConfigmap: 'default/tcp' })
   t.match(diagnostics, [
     { code: 'PORTICO_REF_EXTERNAL_NAME_DENIED', position: { line: 4 }, resource: 'Service default/web' },
   ])
   await runGateway(t, text, { flags: { tcpServicesConfigmap: 'default/tcp' } })
-  await connectRaw(port!).then(
+  await connectRaw(port).then(
     (client) => client.closed,
     () => {},
   )

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap'
 import { loadConfiguration } from '../../../lib/control/configuration.ts'
 import { runPortico } from '../../bin/process.ts'
 import { makeCertificate } from '../../helpers/certificates.ts'
-import { findFreePorts } from '../../helpers/free-ports.ts'
+import { findFreePort } from '../../helpers/free-ports.ts'
 import { connectRaw } from '../../helpers/raw-client.ts'
 import { makeSecretYaml, type RunningGateway, runGateway } from '../../helpers/running-gateway.ts'
 import { until } from '../../helpers/until.ts'
@@ -177,7 +177,7 @@ t.test('no other Ingress takes, or ends, the TLS of a host, nor opens what its o
 
 t.test('ports of Services end TLS as before, whatever a host says', async (t) => {
   const port = await startBackend(t, 'endpoint.test')
-  const [nodePort] = await findFreePorts(1)
+  const nodePort = await findFreePort()
   const service = `apiVersion: v1
 kind: Service
 metadata: {name: own, annotations: {portico.dev/endpoints: "127.0.0.1:${port}", portico.dev/protocol: https, portico.dev/verify-tls: "false"}}
@@ -196,7 +196,7 @@ spec: {type: NodePort, ports: [{port: 443, nodePort: ${nodePort}, appProtocol: h
   }
   const gateway = await runGateway(t, text, { flags })
   t.equal((await ask(gateway, 'a.test'))[0], 'endpoint.test')
-  t.equal((await ask({ ...gateway, https: nodePort! }, 'a.test'))[0], 'rest.test')
+  t.equal((await ask({ ...gateway, https: nodePort }, 'a.test'))[0], 'rest.test')
 })
 
 t.test('explain, get certificates and check say who has the certificate', async (t) => {
