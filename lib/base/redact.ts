@@ -15,14 +15,14 @@ const MOST_PARTS = 128
 const MAX_NESTED = 3
 /** Names whose answer is remembered: each may keep the target that it came in. */
 const MOST_KNOWN = 200
-/** What parts parameters from each other, where clients do not encode URLs in values, and where servers part them by ";" too. */
+/** Some servers part parameters by ";" too, and some clients write URLs into values as they are: "?" and "#" part parameters there. */
 const SEPARATOR = /[;?#]/g
 const NESTED_SEPARATOR = /[?&;#]/
-/** Encodings of ASCII: one by one, as an encoding beside them that is no UTF-8 is no reason to keep them. */
+/** An encoded character of ASCII. Each is decoded by itself: beside it there may be encodings that are no UTF-8. */
 const ENCODED = /%[0-7][0-9a-f]/gi
 /** User name and password of a URL in a value. */
 const NESTED_USER_INFO = /:\/\/[^/?#@]*@/
-/** All that is hidden stands behind one of these, or is one. */
+/** A target without any of these has nothing to hide. */
 const SUSPICIOUS = /[?#;%@]/
 
 /** Which names of parameters, as they are sent, have secret values. */

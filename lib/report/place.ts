@@ -19,8 +19,8 @@ export function locateHost(host: VirtualHost, locate: Locate): SourcePosition | 
 }
 
 /**
- * What asks for a filter: its last annotation, or the name of another object that has it. Annotations of ingress-nginx have other names, and
- * are told by the key of them all; filters of settings have no place.
+ * The line that asks for a filter: the last of its annotations, or the name of an object that has the filter without annotations. An
+ * annotation of ingress-nginx has another name: then it is the line of the key `annotations`. Filters of settings have no line.
  */
 export function locateFilter({ name, owner }: FilterConfig, locate: Locate): SourcePosition | undefined {
   if (owner === undefined) return undefined

@@ -4,7 +4,7 @@ import type { Distribution } from './request-series.ts'
 export type Labels = Readonly<Record<string, string | number>>
 
 export type Sample = {
-  /** Left out: that of the metric. */
+  /** The sample has the name of its metric if this is left out. */
   metricName?: string
   labels: Labels
   value: number
